@@ -1,0 +1,1 @@
+"""Models: contents in, vectors out."""
