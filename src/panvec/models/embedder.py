@@ -1,0 +1,272 @@
+"""The public face: contents in, vectors out, whichever model makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from panvec.content import Content, Limits, Medium, Text, as_content
+from panvec.errors import InputError, ModelError, PanvecError
+from panvec.tasks import Task, as_task
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+Vector: TypeAlias = NDArray[np.float32]
+Input: TypeAlias = "Content | Text | Medium | str | Path | PIL.Image.Image"
+Precision: TypeAlias = Literal["float32", "int8", "binary"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Where in an input a vector comes from: `kind` is whole, text (characters), page (from 1, inclusive) or seconds."""
+
+    kind: Literal["whole", "text", "page", "seconds"]
+    start: float = 0
+    end: float = 0
+
+    def __str__(self) -> str:
+        if self.kind == "page":
+            return f"page {self.start:.0f}"
+        if self.kind == "seconds":
+            return f"{_clock(self.start)}-{_clock(self.end)}"
+        return f"characters {self.start:.0f}-{self.end:.0f}" if self.kind == "text" else ""
+
+
+WHOLE = Span("whole")
+
+
+@dataclass(frozen=True)
+class PartDescription:
+    """What one part of an input becomes."""
+
+    kind: str
+    name: str
+    detail: str
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an input becomes: its parts, all of its tokens (the prompt's too), and the windows they are run in."""
+
+    parts: list[PartDescription]
+    tokens: int
+    windows: int
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A line about a model that `Embedder` can load."""
+
+    name: str
+    summary: str
+    dims: tuple[int, ...]
+    modalities: tuple[str, ...]
+    licence: str
+
+
+class Model(Protocol):
+    """What an `Embedder` needs of a model. Vectors are float32 of the full dimension, of length 1."""
+
+    space_id: str
+    dims: tuple[int, ...]
+    modalities: tuple[str, ...]
+    prompts: dict[Task | None, str]
+    int8_ranges: dict[int, Vector]
+
+    def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
+        """A vector or the error of each content, in order."""
+        ...
+
+    def segments(self, content: Content, task: Task | None, limits: Limits) -> list[tuple[Vector, Span]]:
+        """A vector for each window, page or stretch of a content."""
+        ...
+
+    def describe(self, content: Content, task: Task | None, limits: Limits) -> Description:
+        """What the content would become."""
+        ...
+
+
+def _load_nano(threads: int | None) -> Model:
+    from panvec.models.nano.model import Nano
+
+    return Nano(threads=threads)
+
+
+MODELS: dict[str, ModelCard] = {
+    "nano": ModelCard(
+        "nano",
+        "the embedded default: multilingual-e5-small, EfficientNet-Lite2 and Whisper base joined by connectors; offline, no torch",
+        (384, 256, 128, 64),
+        ("text", "image", "audio", "video", "document"),
+        "MIT and Apache-2.0 parts; see NOTICE",
+    )
+}
+_LOADERS: dict[str, Callable[[int | None], Model]] = {"nano": _load_nano}
+
+
+class Embedder:
+    """Any mix of text, images, audio, video and documents to vectors of one space.
+
+    Args:
+        model: a name in `MODELS`.
+        threads: the most threads a computation uses (default: the cores there are, at most 4).
+        limits: the most that one input may be.
+        allow_network: permits http(s) URLs as sources.
+
+    Raises:
+        InputError: no such model.
+        ModelError: its weights are missing or damaged.
+    """
+
+    def __init__(
+        self,
+        model: str = "nano",
+        *,
+        threads: int | None = None,
+        limits: Limits | None = None,
+        allow_network: bool = False,
+    ) -> None:
+        if model not in _LOADERS:
+            raise InputError(f"unknown model {model!r}: use one of {', '.join(map(repr, MODELS))}")
+        self.name = model
+        self.limits = limits or Limits()
+        self.allow_network = allow_network
+        self._model = _LOADERS[model](threads)
+        self.space_id: str = self._model.space_id
+        self.dims: tuple[int, ...] = self._model.dims
+        self.modalities: tuple[str, ...] = self._model.modalities
+        self.tasks: tuple[Task, ...] = tuple(Task)
+
+    def __repr__(self) -> str:
+        return f"Embedder({self.name!r}, space_id={self.space_id!r})"
+
+    def embed(
+        self,
+        inputs: Input | Iterable[Input],
+        *,
+        task: Task | str | None = None,
+        dim: int | None = None,
+        precision: Precision = "float32",
+        on_error: Literal["raise", "return"] = "raise",
+    ) -> Any:
+        """One vector for each input.
+
+        Args:
+            inputs: one input or an iterable of them. A bare `str` is always text; a `Path` is whatever its file holds.
+            task: what the vectors are for; None is the model's symmetric default.
+            dim: one of `dims`, the longest by default; a shorter vector is the normalised prefix.
+            precision: float32; int8 (value * 127 / range of its dimension); binary (signs, packed 8 to a byte).
+            on_error: "raise" the first error, or "return" each item's error in its place.
+
+        Returns:
+            `[inputs, dim]` float32 (rows of length 1) or int8, `[inputs, dim / 8]` uint8 for binary; with
+            `on_error="return"` a list of rows and `PanvecError`s in the order of the inputs.
+
+        Raises:
+            PanvecError: an argument is wrong, or (with "raise") an input cannot be embedded.
+        """
+        if on_error not in ("raise", "return"):
+            raise InputError(f"unknown on_error {on_error!r}: use 'raise' or 'return'")
+        chosen, size = as_task(task), self._dim(dim)
+        finish = self._finisher(size, precision)
+        contents = [self._content(item) for item in _as_list(inputs)]
+        good = [content for content in contents if isinstance(content, Content)]
+        made = self._model.encode(good, chosen, self.limits)
+        rows: list[Any] = []
+        for content in contents:
+            row = next(made) if isinstance(content, Content) else content
+            if isinstance(row, PanvecError):
+                if on_error == "raise":
+                    raise row
+                rows.append(row)
+            else:
+                rows.append(finish(row))
+        if on_error == "return":
+            return rows
+        empty = finish(np.ones(self.dims[0], np.float32))
+        return np.stack(rows) if rows else np.empty((0, *empty.shape), empty.dtype)
+
+    def embed_segments(
+        self, x: Input, *, task: Task | str | None = None, dim: int | None = None
+    ) -> list[tuple[Vector, Span]]:
+        """One vector for each window of text, page, or stretch of seconds of `x`, with its span in `x`.
+
+        Raises:
+            PanvecError: as `embed`.
+        """
+        size, content = self._dim(dim), self._content(x)
+        if isinstance(content, PanvecError):
+            raise content
+        return [(shorten(v, size), span) for v, span in self._model.segments(content, as_task(task), self.limits)]
+
+    def describe(self, x: Input, *, task: Task | str | None = None) -> Description:
+        """What `x` would become: parts, tokens, windows."""
+        content = self._content(x)
+        if isinstance(content, PanvecError):
+            raise content
+        return self._model.describe(content, as_task(task), self.limits)
+
+    def _content(self, item: Any) -> Content | PanvecError:
+        try:
+            content = as_content(item)
+            if len(content) > self.limits.parts:
+                raise InputError(f"a content of {len(content)} parts is over the limit of {self.limits.parts}: split it")
+        except PanvecError as error:
+            return error
+        if not self.allow_network:
+            return content
+        return Content(*(replace(p, allow_network=True) if isinstance(p, Medium) else p for p in content))  # type: ignore[arg-type]
+
+    def _dim(self, dim: int | None) -> int:
+        if dim is None:
+            return self.dims[0]
+        if dim not in self.dims:
+            raise InputError(f"no dim {dim!r}: {self.name} has {', '.join(map(str, self.dims))}")
+        return int(dim)
+
+    def _finisher(self, dim: int, precision: str) -> Callable[[Vector], NDArray[Any]]:
+        if precision == "float32":
+            return lambda vector: shorten(vector, dim)
+        if precision == "int8":
+            ranges = self._model.int8_ranges[dim]
+            return lambda vector: np.clip(np.rint(shorten(vector, dim) * (127 / ranges)), -127, 127).astype(np.int8)
+        if precision == "binary":
+            return lambda vector: np.packbits(vector[:dim] > 0)
+        raise InputError(f"unknown precision {precision!r}: use 'float32', 'int8' or 'binary'")
+
+
+def shorten(vector: Vector, dim: int) -> Vector:
+    """The first `dim` values of a vector, of length 1 again.
+
+    Raises:
+        ModelError: the vector has no direction (zero or not finite).
+    """
+    prefix = vector[:dim]
+    length = np.linalg.norm(prefix)
+    if not np.isfinite(length) or length == 0:
+        raise ModelError("the model gave a vector without a direction")
+    return np.asarray(prefix / length, np.float32)
+
+
+def _as_list(inputs: Any) -> list[Any]:
+    if isinstance(inputs, str | Content | Text | Medium | Path) or hasattr(inputs, "__fspath__"):
+        return [inputs]
+    if type(inputs).__module__.startswith("PIL."):
+        return [inputs]
+    if isinstance(inputs, np.ndarray | bytes | dict) or not isinstance(inputs, Iterable):
+        as_content(inputs)
+    return list(inputs)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    rest_text = f"{rest:04.1f}".removesuffix(".0")
+    return f"{hours}:{minutes:02d}:{rest_text}" if hours else f"{minutes}:{rest_text}"

@@ -1,0 +1,142 @@
+"""Parts to positions: decoding, towers, connectors, markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from panvec.content import Audio, Document, Image, Limits, Text, Video
+from panvec.errors import LimitError, ModelError
+from panvec.media.audio import read_audio
+from panvec.media.document import Page, read_document
+from panvec.media.image import is_animated, read_image
+from panvec.media.video import Clip, read_video
+from panvec.models.embedder import WHOLE, Span
+from panvec.models.nano.config import MARKERS, NanoConfig
+from panvec.models.nano.engine import Engine
+from panvec.models.nano.features import log_mel, pixels, tiles
+from panvec.models.nano.sequence import Array, Positions, Sequence, time_code
+from panvec.models.nano.weights import Tensors
+
+_CHUNK = 400
+"""Word positions of one unit of a long text: it fits a window with its prompt."""
+
+
+class Builder:
+    """Adds parts to a sequence."""
+
+    def __init__(self, engine: Engine, folder: Path, trained: Tensors, config: NanoConfig) -> None:
+        self.config = config
+        self.engine = engine
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # noqa: BLE001  tokenizers raises plain Exception
+            raise ModelError(f"cannot read {folder / 'tokenizer.json'} ({error}): install panvec again") from error
+        self._markers = trained["markers.tokens"]
+        self._image_gate, self._audio_gate, self._marker_gate = (float(gate) for gate in trained["markers.gates"])
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of a text, without `<s>` and `</s>`."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def add(self, part: Text | Image | Audio | Video | Document, sequence: Sequence, limits: Limits) -> None:
+        """Append a part to `sequence`.
+
+        Raises:
+            PanvecError: the part cannot be read or is over a limit.
+        """
+        if isinstance(part, Text):
+            self._text(part.text, part.name, sequence, limits)
+        elif isinstance(part, Image) and not is_animated(part, limits):
+            sequence.begin(WHOLE)
+            self._picture(read_image(part, limits), sequence)
+        elif isinstance(part, Image | Video):
+            self._video(part, sequence, limits)
+        elif isinstance(part, Audio):
+            self._audio(part, sequence, limits)
+        else:
+            self._document(part, sequence, limits)
+
+    def _text(self, text: str, name: str, sequence: Sequence, limits: Limits) -> None:
+        if len(text) > limits.text_bytes:
+            raise LimitError(f"{name} has {len(text)} characters, over the limit of {limits.text_bytes}: split it")
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        ids, offsets = encoding.ids, encoding.offsets
+        if len(ids) > limits.tokens:
+            raise LimitError(f"{name} has {len(ids)} tokens, over the limit of {limits.tokens}: split it")
+        for start in range(0, max(len(ids), 1), _CHUNK):
+            stop = min(start + _CHUNK, len(ids))
+            first, last = (offsets[start][0], offsets[stop - 1][1]) if ids else (0, len(text))
+            sequence.begin(Span("text", first, last))
+            sequence.add(Positions.words(list(ids[start:stop]), self.config.dim))
+
+    def _picture(self, picture: NDArray[np.uint8], sequence: Sequence) -> None:
+        """An upright RGB picture `[height, width, 3]`: 9 soft tokens a tile between markers."""
+        self._mark("image", sequence)
+        for tile in tiles(picture):
+            tokens, skips = self.engine.see(pixels(tile, self.config.vision)[None])
+            grid = self.config.vision.image_grid**2
+            sequence.add(Positions.soft(tokens[0, :grid], skips[0, :grid], self._image_gate))
+        self._mark("/image", sequence)
+
+    def _audio(self, part: Audio, sequence: Sequence, limits: Limits) -> None:
+        for sound in read_audio(part, limits, hz=self.config.audio.hz, seconds=self.config.audio.seconds):
+            sequence.begin(Span("seconds", sound.start, sound.end))
+            self._mark("audio", sequence)
+            sequence.add(Positions.soft(*self._hear(sound.samples), self._audio_gate))
+            self._mark("/audio", sequence)
+
+    def _video(self, part: Image | Video, sequence: Sequence, limits: Limits) -> None:
+        audio = self.config.audio
+        for clip in read_video(part, limits, fps=self.config.frames_per_second, seconds=audio.seconds, hz=audio.hz):
+            sequence.begin(Span("seconds", clip.start, clip.end))
+            self._mark("video", sequence)
+            self._clip(clip, sequence)
+            self._mark("/video", sequence)
+
+    def _clip(self, clip: Clip, sequence: Sequence) -> None:
+        """Frames in order, each behind a marker with its time and before the sound until the next."""
+        tokens, skips = (np.empty((0, self.config.dim), np.float32),) * 2
+        if clip.sound is not None and len(clip.sound):
+            tokens, skips = self._hear(clip.sound)
+        rate, grid, heard = self.config.audio.tokens_per_second, self.config.vision.image_grid**2, 0
+        for index, frame in enumerate(clip.frames):
+            self._mark("frame", sequence, time_code(frame.seconds, self.config.dim))
+            seen, skipped = self.engine.see(pixels(frame.pixels, self.config.vision)[None])
+            sequence.add(Positions.soft(seen[0, grid:], skipped[0, grid:], self._image_gate))
+            last = index == len(clip.frames) - 1
+            until = len(tokens) if last else round((clip.frames[index + 1].seconds - clip.start) * rate)
+            sequence.add(Positions.soft(tokens[heard:until], skips[heard:until], self._audio_gate))
+            heard = max(heard, until)
+        if not clip.frames:
+            sequence.add(Positions.soft(tokens, skips, self._audio_gate))
+
+    def _document(self, part: Document, sequence: Sequence, limits: Limits) -> None:
+        pages = read_document(part, limits)
+        first = next(pages)
+        second = next(pages, None)
+        if second is None and not first.pictures:
+            self._text(first.text, part.name, sequence, limits)
+            return
+        for page in (first, *([second] if second else []), *pages):
+            self._page(page, sequence)
+            if len(sequence) > limits.tokens:
+                raise LimitError(f"{part.name} has over {limits.tokens} tokens at page {page.number}: split it")
+
+    def _page(self, page: Page, sequence: Sequence) -> None:
+        sequence.begin(Span("page", page.number, page.number))
+        self._mark("page", sequence)
+        sequence.add(Positions.words(self.ids(page.text), self.config.dim))
+        for picture in page.pictures:
+            self._picture(picture, sequence)
+
+    def _hear(self, samples: Array) -> tuple[Array, Array]:
+        return self.engine.hear(log_mel(samples, self.config.audio))
+
+    def _mark(self, name: str, sequence: Sequence, extra: Array | None = None) -> None:
+        token = self._markers[MARKERS.index(name)][None]
+        token = token if extra is None else token + extra
+        sequence.add(Positions.soft(token, np.zeros_like(token), self._marker_gate))

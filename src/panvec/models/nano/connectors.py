@@ -1,0 +1,62 @@
+"""Connectors in torch: what a tower sees or hears becomes soft tokens of the trunk, and a linear skip around it.
+
+A soft token enters the trunk where a word row would; the position's output is gate * trunk(token) + skip, so that a
+closed-form linear map already aligns the modality and the trunk adds what order and context say.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softmax
+
+from panvec.models.nano.config import MARKERS, NanoConfig
+
+class VisionConnector(nn.Module):
+    """Cells `[batch, n, 1280]` to soft tokens and skips, each `[batch, n, 384]`.
+
+    A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term.
+    """
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        features, classes = config.vision.dim, config.vision.classes
+        self.mean = nn.Buffer(torch.zeros(features))
+        self.scale = nn.Buffer(torch.ones(features))
+        self.classifier = nn.Linear(features, classes)
+        self.classes = nn.Parameter(torch.zeros(classes, config.dim))
+        self.token = nn.Linear(features, config.dim)
+        self.skip = nn.Linear(features, config.dim)
+
+    def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        probabilities = softmax(self.classifier(cells), -1)
+        centred = (cells - self.mean) * self.scale
+        return probabilities @ self.classes + self.token(centred), self.skip(centred)
+
+
+class AudioConnector(nn.Module):
+    """Pooled states `[n, 2, 7, 512]` (mean and deviation of every layer over half a second) to soft tokens and skips `[n, 384]`.
+
+    Sounds live in the low layers, speech in the high ones: each layer is standardised, then all are reduced together.
+    """
+
+    def __init__(self, config: NanoConfig, rank: int = 256) -> None:
+        super().__init__()
+        features = 2 * (config.audio.layers + 1) * config.audio.dim
+        self.mean = nn.Buffer(torch.zeros(features))
+        self.scale = nn.Buffer(torch.ones(features))
+        self.reduce = nn.Linear(features, rank, bias=False)
+        self.token = nn.Linear(rank, config.dim)
+        self.skip = nn.Linear(rank, config.dim)
+
+    def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        reduced = self.reduce((states.flatten(-3) - self.mean) * self.scale)
+        return self.token(reduced), self.skip(reduced)
+
+
+class Markers(nn.Module):
+    """The learned tokens around media, and how much of the trunk each kind of position keeps."""
+
+    def __init__(self, config: NanoConfig) -> None:
+        super().__init__()
+        self.tokens = nn.Parameter(torch.zeros(len(MARKERS), config.dim))
+        self.gates = nn.Parameter(torch.ones(3))
+        """Of image, audio and marker positions."""

@@ -1,0 +1,108 @@
+"""The ONNX Runtime engine: sessions made when first needed, bounded threads, safe from several threads and after a fork."""
+
+import os
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from panvec.errors import ModelError
+from panvec.models.nano.sequence import SOFT, Window
+from panvec.models.nano.weights import read_tensors, unpack4
+
+Array = NDArray[np.float32]
+_MOST_TOKENS = 8192
+_MOST_THREADS = 4
+_engines: weakref.WeakSet["Engine"] = weakref.WeakSet()
+_left_behind: list[dict[str, ort.InferenceSession]] = []
+"""A parent's sessions in a forked child: their threads are gone, so they are neither used nor ever destroyed."""
+
+
+class Engine:
+    """Runs the three graphs of a weights folder."""
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        self.folder = folder
+        self.threads = threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, _MOST_THREADS)
+        words = read_tensors(folder / "words.safetensors")
+        self._codes, self._scales = words["words.q4"], words["words.scale"]
+        self._sessions: dict[str, ort.InferenceSession] = {}
+        self._lock = threading.Lock()
+        _engines.add(self)
+
+    def session(self, name: str) -> ort.InferenceSession:
+        """The session of `name`.onnx, made at its first use."""
+        with self._lock:
+            if name not in self._sessions:
+                options = ort.SessionOptions()
+                options.intra_op_num_threads = self.threads
+                options.inter_op_num_threads = 1
+                options.enable_cpu_mem_arena = name == "trunk"
+                options.log_severity_level = 3
+                path = self.folder / f"{name}.onnx"
+                try:
+                    self._sessions[name] = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                except Exception as error:  # noqa: BLE001  onnxruntime raises a class of its own for each cause
+                    raise ModelError(f"cannot load {path} ({error}): install panvec again") from error
+            return self._sessions[name]
+
+    def after_fork(self) -> None:
+        """Forget the parent's sessions."""
+        _left_behind.append(self._sessions)
+        self._sessions, self._lock = {}, threading.Lock()
+
+    def see(self, pixels: Array) -> tuple[Array, Array]:
+        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+        tokens, skips = self.session("vision").run(["tokens", "skips"], {"pixels": pixels})
+        return tokens, skips
+
+    def hear(self, mel: Array) -> tuple[Array, Array]:
+        """Log-mel `[80, frames]` to soft tokens and skips `[tokens, 384]`."""
+        tokens, skips = self.session("audio").run(["tokens", "skips"], {"mel": mel[None]})
+        return tokens, skips
+
+    def words(self, ids: NDArray[np.int64]) -> Array:
+        """Word rows `[n, 384]` of ids `[n]`."""
+        distinct, where = np.unique(ids, return_inverse=True)
+        return unpack4(self._codes[distinct], self._scales[distinct])[where]
+
+    def sums(self, windows: list[Window]) -> Array:
+        """The weighted sums of the trunk's outputs `[windows, 384]`, run in batches of like length."""
+        order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
+        sums = np.empty((len(windows), self._codes.shape[1] * 2), np.float32)
+        while order:
+            longest = len(windows[order[-1]])
+            count = max(1, _MOST_TOKENS // longest)
+            batch, order = order[-count:], order[:-count]
+            sums[batch] = self._run([windows[i] for i in batch], longest)
+        return sums
+
+    def _run(self, batch: list[Window], length: int) -> Array:
+        embeddings = np.zeros((len(batch), length, self._codes.shape[1] * 2), np.float32)
+        weights = np.zeros((len(batch), length), np.float32)
+        mask = np.zeros((len(batch), length), np.int32)
+        for row, window in enumerate(batch):
+            weights[row, : len(window)] = window.weights
+            mask[row, : len(window)] = 1
+        ids = np.concatenate([window.positions.ids for window in batch])
+        filled = embeddings[mask.astype(bool)]
+        words = ids != SOFT
+        filled[words] = self.words(ids[words])
+        if not words.all():
+            filled[~words] = np.concatenate([w.positions.tokens[w.positions.ids == SOFT] for w in batch])
+        embeddings[mask.astype(bool)] = filled
+        (sums,) = self.session("trunk").run(["sums"], {"embeddings": embeddings, "mask": mask, "weights": weights})
+        result: Array = sums
+        return result
+
+
+def _forget_sessions() -> None:
+    for engine in list(_engines):
+        engine.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_sessions)

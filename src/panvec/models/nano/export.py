@@ -1,0 +1,221 @@
+"""The model as ONNX graphs: small files that name the weights in the safetensors beside them.
+
+ONNX Runtime maps those weights as they are (4-bit blocks go to MatMulNBits; 8-bit and float16 become float32 at load).
+The three graphs are `trunk.onnx` (embeddings to weighted sums of outputs), `vision.onnx` and `audio.onnx` (a tower and
+its connector).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from panvec.models.nano.config import CONFIG, NanoConfig
+from panvec.models.nano.towers import MobileBlock, SameConv, VisionTower
+from panvec.models.nano.weights import BLOCK, read_header
+
+_ONNX_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "U8": TensorProto.UINT8, "I8": TensorProto.INT8}
+_CONTRIB = "com.microsoft"
+
+
+class Graph:
+    """An ONNX graph under construction, over the weights of one folder."""
+
+    def __init__(self, folder: Path, *files: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[str, onnx.TensorProto] = {}
+        self.where = {}
+        for file in files:
+            header, start = read_header(folder / file)
+            self.where |= {name: (file, start, entry) for name, entry in header.items()}
+
+    def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: object) -> str:
+        """Append a node; the name of its first output."""
+        names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
+        return names[0]
+
+    def stored(self, name: str, shape: list[int] | None = None) -> str:
+        """A tensor of the safetensors files, as it is stored (or the same bytes in another shape)."""
+        if name not in self.initializers:
+            file, start, entry = self.where[name]
+            begin, end = entry["data_offsets"]
+            tensor = TensorProto(name=name, dims=shape or entry["shape"], data_type=_ONNX_TYPES[entry["dtype"]])
+            tensor.data_location = TensorProto.EXTERNAL
+            for key, value in (("location", file), ("offset", start + begin), ("length", end - begin)):
+                tensor.external_data.add(key=key, value=str(value))
+            self.initializers[name] = tensor
+        return name
+
+    def constant(self, value: object, dtype: type[np.generic] = np.float32) -> str:
+        """A small tensor inside the graph itself."""
+        name = f"constant_{len(self.initializers)}"
+        self.initializers[name] = onnx.numpy_helper.from_array(np.asarray(value, dtype), name)
+        return name
+
+    def weight(self, name: str) -> str:
+        """A tensor as float32, whichever way it is stored (folded at load)."""
+        if f"{name}.q8" in self.where:
+            codes = self.op("Cast", self.stored(f"{name}.q8"), to=TensorProto.FLOAT)
+            rank = len(self.where[f"{name}.q8"][2]["shape"])
+            scale = self.op("Reshape", self.stored(f"{name}.scale"), self.constant([-1] + [1] * (rank - 1), np.int64))
+            return self.op("Mul", codes, scale)
+        if self.where[name][2]["dtype"] == "F16":
+            return self.op("Cast", self.stored(name), to=TensorProto.FLOAT)
+        return self.stored(name)
+
+    def linear4(self, x: str, name: str, bias: bool = True) -> str:
+        """A linear layer whose matrix is in 4-bit blocks, its activations in 8-bit blocks (accuracy level 4)."""
+        rows, half = self.where[f"{name}.weight.q4"][2]["shape"]
+        blocks = [rows, half * 2 // BLOCK, BLOCK // 2]
+        inputs = [x, self.stored(f"{name}.weight.q4", blocks), self.stored(f"{name}.weight.scale")]
+        inputs += ["", "", self.weight(f"{name}.bias")] if bias else []
+        return self.op("MatMulNBits", *inputs, domain=_CONTRIB, K=half * 2, N=rows, bits=4, block_size=BLOCK, accuracy_level=4)
+
+    def linear(self, x: str, name: str) -> str:
+        """A linear layer on float weights `[out, in]`."""
+        product = self.op("MatMul", x, self.op("Transpose", self.weight(f"{name}.weight"), perm=[1, 0]))
+        return self.op("Add", product, self.weight(f"{name}.bias"))
+
+    def norm(self, x: str, name: str, epsilon: float) -> str:
+        """A layer normalisation."""
+        weights = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
+        return self.op("LayerNormalization", x, *weights, epsilon=epsilon)
+
+    def attention(self, x: str, name: str, heads: int, mask: str = "") -> str:
+        """Multi-head self-attention without its output projection."""
+        query, value = (self.linear4(x, f"{name}.{part}") for part in ("query", "value"))
+        key = self.linear4(x, f"{name}.key", bias=f"{name}.key.bias" in self.where)
+        return self.op("MultiHeadAttention", query, key, value, "", mask, domain=_CONTRIB, num_heads=heads)
+
+    def save(self, path: Path, inputs: dict[str, tuple[int, list[int | str]]], outputs: dict[str, str]) -> None:
+        """Check and write the graph. `inputs`: name to type and shape; `outputs`: name to the value it takes."""
+        for name, value in outputs.items():
+            self.nodes.append(helper.make_node("Identity", [value], [name]))
+        graph = helper.make_graph(
+            self.nodes,
+            path.stem,
+            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            list(self.initializers.values()),
+        )
+        opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="panvec"), path)
+
+
+def export_trunk(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """`trunk.onnx`: embeddings `[batch, tokens, 384]`, mask and weights `[batch, tokens]` to sums of outputs `[batch, 384]`."""
+    g, trunk = Graph(folder, "trunk.safetensors"), config.trunk
+    length = g.op("Shape", "embeddings", start=1, end=2)
+    zero, axis = g.constant([0], np.int64), g.constant([0], np.int64)
+    x = g.op("Add", "embeddings", g.op("Slice", g.weight("positions"), zero, length, axis))
+    x = g.norm(x, "norm", trunk.epsilon)
+    for layer in range(trunk.layers):
+        name = f"layers.{layer}"
+        attended = g.linear4(g.attention(x, name, trunk.heads, "mask"), f"{name}.out")
+        x = g.norm(g.op("Add", x, attended), f"{name}.attention_norm", trunk.epsilon)
+        hidden = g.op("Gelu", g.linear4(x, f"{name}.up"))
+        x = g.norm(g.op("Add", x, g.linear4(hidden, f"{name}.down")), f"{name}.hidden_norm", trunk.epsilon)
+    sums = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", g.constant([1], np.int64)), x), g.constant([1], np.int64))
+    g.save(
+        folder / "trunk.onnx",
+        {
+            "embeddings": (TensorProto.FLOAT, ["batch", "tokens", config.dim]),
+            "mask": (TensorProto.INT32, ["batch", "tokens"]),
+            "weights": (TensorProto.FLOAT, ["batch", "tokens"]),
+        },
+        {"sums": sums},
+    )
+
+
+def vision_cells(g: Graph, config: NanoConfig) -> str:
+    """The vision tower from `pixels` to grid cells `[batch, 13, 1280]`: an image's 3 x 3, then a video frame's 2 x 2."""
+    tower = VisionTower(config.vision)
+
+    def convolution(x: str, name: str, layer: SameConv) -> str:
+        before, after = layer.pads[0], layer.pads[1]
+        weights = g.weight(f"{name}.weight"), g.weight(f"{name}.bias")
+        return g.op("Conv", x, *weights, strides=list(layer.stride), pads=[before, before, after, after], group=layer.groups)
+
+    def relu6(x: str) -> str:
+        return g.op("Clip", x, g.constant(0.0), g.constant(6.0))
+
+    x = relu6(convolution("pixels", "stem", tower.stem))
+    for index, block in enumerate(tower.blocks):
+        assert isinstance(block, MobileBlock)  # noqa: S101
+        name, y = f"blocks.{index}", x
+        if block.expand is not None:
+            y = relu6(convolution(y, f"{name}.expand", block.expand))
+        y = convolution(relu6(convolution(y, f"{name}.depthwise", block.depthwise)), f"{name}.project", block.project)
+        x = g.op("Add", x, y) if block.residual else y
+    cells = relu6(convolution(x, "head", tower.head))
+    pooled = [_grid(g, cells, config.vision.cells, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
+    return g.op("Transpose", g.op("Concat", *pooled, axis=2), perm=[0, 2, 1])
+
+
+def _grid(g: Graph, cells: str, size: int, grid: int) -> str:
+    stride = size // grid
+    kernel = size - stride * (grid - 1)
+    pooled = g.op("AveragePool", cells, kernel_shape=[kernel, kernel], strides=[stride, stride])
+    return g.op("Reshape", pooled, g.constant([0, 0, -1], np.int64))
+
+
+def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """`vision.onnx`: pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+    g = Graph(folder, "vision.safetensors", "connectors.safetensors")
+    cells = vision_cells(g, config)
+    probabilities = g.op("Softmax", g.linear(cells, "classifier"), axis=-1)
+    centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.scale"))
+    words = g.op("MatMul", probabilities, g.weight("vision.classes"))
+    tokens = g.op("Add", words, g.linear(centred, "vision.token"))
+    pixels = [3, config.vision.pixels, config.vision.pixels]
+    outputs = {"tokens": tokens, "skips": g.linear(centred, "vision.skip")}
+    g.save(folder / "vision.onnx", {"pixels": (TensorProto.FLOAT, ["batch", *pixels])}, outputs)
+
+
+def audio_states(g: Graph, config: NanoConfig) -> str:
+    """The audio tower from `mel` `[1, 80, frames]` to pooled states `[tokens, 2, 7, 512]`."""
+    audio = config.audio
+
+    def convolution(x: str, name: str, stride: int) -> str:
+        weights = g.weight(f"{name}.weight"), g.weight(f"{name}.bias")
+        return g.op("Gelu", g.op("Conv", x, *weights, strides=[stride], pads=[1, 1]))
+
+    x = g.op("Transpose", convolution(convolution("mel", "conv1", 1), "conv2", 2), perm=[0, 2, 1])
+    length = g.op("Shape", x, start=1, end=2)
+    x = g.op("Add", x, g.op("Slice", g.weight("positions"), g.constant([0], np.int64), length, g.constant([0], np.int64)))
+    states = [x]
+    for layer in range(audio.layers):
+        name = f"layers.{layer}"
+        attended = g.attention(g.norm(x, f"{name}.attention_norm", 1e-5), name, audio.heads)
+        x = g.op("Add", x, g.linear4(attended, f"{name}.out"))
+        hidden = g.op("Gelu", g.linear4(g.norm(x, f"{name}.hidden_norm", 1e-5), f"{name}.up"))
+        x = g.op("Add", x, g.linear4(hidden, f"{name}.down"))
+        states.append(x)
+    states[-1] = g.norm(x, "norm", 1e-5)
+    per_token = audio.hz // audio.hop // 2 // audio.tokens_per_second
+    shape = g.constant([-1, per_token, len(states), audio.dim], np.int64)
+    axis = g.constant([1], np.int64)
+    stacked = g.op("Reshape", g.op("Concat", *(g.op("Unsqueeze", s, g.constant([2], np.int64)) for s in states), axis=2), shape)
+    mean = g.op("ReduceMean", stacked, axis)
+    centred = g.op("Sub", stacked, mean)
+    variance = g.op("Div", g.op("ReduceSum", g.op("Mul", centred, centred), axis), g.constant(per_token - 1.0))
+    return g.op("Concat", mean, g.op("Sqrt", variance), axis=1)
+
+
+def export_audio(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """`audio.onnx`: log-mel `[1, 80, frames]` (whole half seconds) to soft tokens and skips `[tokens, 384]`."""
+    g = Graph(folder, "audio.safetensors", "connectors.safetensors")
+    flat = g.op("Reshape", audio_states(g, config), g.constant([0, -1], np.int64))
+    centred = g.op("Mul", g.op("Sub", flat, g.weight("audio.mean")), g.weight("audio.scale"))
+    reduced = g.op("MatMul", centred, g.op("Transpose", g.weight("audio.reduce.weight"), perm=[1, 0]))
+    outputs = {"tokens": g.linear(reduced, "audio.token"), "skips": g.linear(reduced, "audio.skip")}
+    g.save(folder / "audio.onnx", {"mel": (TensorProto.FLOAT, [1, config.audio.mels, "frames"])}, outputs)
+
+
+def export(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """Write all three graphs beside the weights in `folder`."""
+    export_trunk(folder, config)
+    export_vision(folder, config)
+    export_audio(folder, config)

@@ -1,0 +1,147 @@
+"""panvec-nano: contents in, vectors out, through the ONNX engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
+from panvec.errors import LimitError, ModelError, PanvecError
+from panvec.media.kinds import detect
+from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
+from panvec.models.nano.builder import Builder
+from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
+from panvec.models.nano.engine import Engine
+from panvec.models.nano.sequence import SOFT, Frame, Positions, windows
+from panvec.models.nano.sequence import Sequence as Tokens
+from panvec.models.nano.weights import dequantize, read_tensors
+from panvec.tasks import Task
+
+_TOGETHER = 64
+"""Contents whose windows are batched together."""
+
+
+class Nano:
+    """The embedded default. See `panvec.models.embedder.Model` for what its methods give.
+
+    Raises:
+        ModelError: the weights are missing or damaged.
+    """
+
+    def __init__(self, folder: Path = WEIGHTS, *, threads: int | None = None, config: NanoConfig = CONFIG) -> None:
+        manifest = read_manifest(folder)
+        self.config = config
+        self.space_id: str = manifest["space_id"]
+        self.dims = config.dims
+        self.modalities = ("text", "image", "audio", "video", "document")
+        self.prompts = PROMPTS
+        self.int8_ranges = {int(dim): np.asarray(r, np.float32) for dim, r in manifest["int8_ranges"].items()}
+        self._engine = Engine(folder, threads)
+        trained = dequantize(read_tensors(folder / "connectors.safetensors"))
+        self._head = trained["head.weight"]
+        self._builder = Builder(self._engine, folder, trained, config)
+        self._frames: dict[str, Frame] = {}
+
+    def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
+        """A vector or the error of each content, in order."""
+        for start in range(0, len(contents), _TOGETHER):
+            prepared: list[Positions | PanvecError] = []
+            for content in contents[start : start + _TOGETHER]:
+                try:
+                    prepared.append(self._build(content, limits).whole())
+                except PanvecError as error:
+                    prepared.append(error)
+            vectors = iter(self._vectors([p for p in prepared if isinstance(p, Positions)], task))
+            for item in prepared:
+                yield next(vectors) if isinstance(item, Positions) else item
+
+    def segments(self, content: Content, task: Task | None, limits: Limits) -> list[tuple[Vector, Span]]:
+        """A vector for each window, page or stretch of a content."""
+        capacity = self.config.trunk.positions - len(self._frame(PROMPTS[task]))
+        pieces = list(self._build(content, limits).segments(capacity))
+        if len(pieces) == 1:
+            pieces = [(WHOLE if pieces[0][0].kind == "text" else pieces[0][0], pieces[0][1])]
+        vectors: list[Vector] = []
+        for start in range(0, len(pieces), _TOGETHER):
+            vectors += self._vectors([positions for _, positions in pieces[start : start + _TOGETHER]], task)
+        return [(vector, span) for vector, (span, _) in zip(vectors, pieces, strict=True)]
+
+    def describe(self, content: Content, task: Task | None, limits: Limits) -> Description:
+        """What the content would become."""
+        parts = []
+        whole = Tokens(self.config.dim)
+        for part in typed_parts(content, limits):
+            sequence = Tokens(self.config.dim)
+            self._builder.add(part, sequence, limits)
+            units = [str(span) for span, _ in sequence.units if str(span)]
+            detail = units[0] if len(units) == 1 else f"{len(units)} units, {units[0]} to {units[-1]}" if units else ""
+            parts.append(PartDescription(part.modality, part.name, detail, len(sequence)))
+            whole.units += sequence.units
+        cut = self._windows(whole.whole(), task)
+        return Description(parts, len(whole) + len(self._frame_of(whole.whole(), task)), len(cut))
+
+    def _build(self, content: Content, limits: Limits) -> Tokens:
+        sequence = Tokens(self.config.dim)
+        for part in typed_parts(content, limits):
+            self._builder.add(part, sequence, limits)
+            if len(sequence) > limits.tokens:
+                raise LimitError(
+                    f"{content.name} has over {limits.tokens} tokens: split it, or raise Limits(tokens=...)"
+                )
+        return sequence
+
+    def _vectors(self, contents: list[Positions], task: Task | None) -> list[Vector]:
+        cut = [self._windows(positions, task) for positions in contents]
+        sums = self._engine.sums([window for group in cut for window in group])
+        vectors, row = [], 0
+        for positions, group in zip(contents, cut, strict=True):
+            total = sums[row : row + len(group)].sum(0) + positions.skips.sum(0)
+            row += len(group)
+            vectors.append(shorten(self._head @ total, self.config.dim))
+        return vectors
+
+    def _windows(self, positions: Positions, task: Task | None) -> list[Any]:
+        trunk = self.config.trunk
+        return windows(positions, self._frame_of(positions, task), trunk.positions, self.config.overlap)
+
+    def _frame_of(self, positions: Positions, task: Task | None) -> Frame:
+        spoken = bool((positions.ids != SOFT).any()) or not len(positions)
+        return self._frame(PROMPTS[task] if spoken else "")
+
+    def _frame(self, prompt: str) -> Frame:
+        if prompt not in self._frames:
+            trunk = self.config.trunk
+            before = [trunk.begin_id, *self._builder.ids(prompt.rstrip())]
+            self._frames[prompt] = Frame(
+                Positions.words(before, self.config.dim), Positions.words([trunk.end_id], self.config.dim)
+            )
+        return self._frames[prompt]
+
+
+def typed_parts(content: Content, limits: Limits) -> Iterator[Text | Image | Audio | Video | Document]:
+    """The parts of a content, each path as the modality that its file holds."""
+    for part in content:
+        yield part if isinstance(part, Text | Medium) else detect(part, limits)  # type: ignore[misc]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a weights folder, every file that it names there and of the size that it says.
+
+    Raises:
+        ModelError: it is missing, or a file is missing or of another size.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"no manifest of weights in {folder} ({error}): install panvec again") from error
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != entry["bytes"]:
+            raise ModelError(f"{path} is missing or not of {entry['bytes']} bytes: install panvec again")
+    return manifest
+
+

@@ -1,0 +1,83 @@
+"""The whole model in torch: frozen towers and trunk, trained connectors, head."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
+from panvec.models.nano.connectors import AudioConnector, Markers, VisionConnector
+from panvec.models.nano.towers import AudioTower, VisionTower
+from panvec.models.nano.trunk import Trunk
+from panvec.models.nano.weights import dequantize, read_tensors
+
+TRAINED = ("vision", "audio", "markers", "head")
+
+
+class NanoModule(nn.Module):
+    """panvec-nano in torch: what training changes and what ONNX Runtime is held against.
+
+    `see` and `hear` give soft tokens and skips; `sums` runs the trunk; `head` turns the pooled sum into the vector
+    (an orthogonal map, so that texts keep the trunk's own cosines; its prefixes are the nested dims).
+    """
+
+    def __init__(self, config: NanoConfig = CONFIG) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config.trunk)
+        self.vision_tower = VisionTower(config.vision)
+        self.audio_tower = AudioTower(config.audio)
+        self.vision = VisionConnector(config)
+        self.audio = AudioConnector(config)
+        self.markers = Markers(config)
+        self.head = nn.Linear(config.dim, config.dim, bias=False)
+        for frozen in (self.trunk, self.vision_tower, self.audio_tower, self.vision.classifier, self.head):
+            frozen.requires_grad_(False)
+
+    def load_frozen(self, folder: Path = WEIGHTS) -> "NanoModule":
+        """Take the frozen parts from a weights folder."""
+        vision = _tensors(folder / "vision.safetensors")
+        self.vision.classifier.load_state_dict(
+            {name: vision.pop(f"classifier.{name}") for name in ("weight", "bias")}
+        )
+        self.vision_tower.load_state_dict(vision)
+        self.audio_tower.load_state_dict(_tensors(folder / "audio.safetensors"))
+        self.trunk.load_state_dict(_tensors(folder / "trunk.safetensors"))
+        return self
+
+    def load_trained(self, folder: Path = WEIGHTS) -> "NanoModule":
+        """Take what training changes from a weights folder."""
+        missing, unknown = self.load_state_dict(_tensors(folder / "connectors.safetensors"), strict=False)
+        lost = [name for name in missing if name.startswith(TRAINED) and not name.startswith("vision.classifier")]
+        if lost or unknown:
+            raise ValueError(f"connectors.safetensors lacks {lost} and has unknown {unknown}")
+        return self
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """What training changes, by name."""
+        state = self.state_dict()
+        return {k: v for k, v in state.items() if k.startswith(TRAINED) and not k.startswith("vision.classifier")}
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
+        vision = self.config.vision
+        cells = self.vision_tower(pixels).transpose(1, 2).unflatten(2, (vision.cells, vision.cells))
+        pooled = [nn.functional.adaptive_avg_pool2d(cells, grid) for grid in (vision.image_grid, vision.frame_grid)]
+        tokens, skips = self.vision(torch.cat([p.flatten(2) for p in pooled], 2).transpose(1, 2))
+        return tokens, skips
+
+    def hear(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-mel `[80, frames]` to soft tokens and skips `[tokens, 384]`."""
+        audio = self.config.audio
+        per_token = audio.hz // audio.hop // 2 // audio.tokens_per_second
+        states = self.audio_tower(mel[None])[0].unflatten(0, (-1, per_token))
+        tokens, skips = self.audio(torch.stack([states.mean(1), states.std(1)], 1))
+        return tokens, skips
+
+    def sums(self, embeddings: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+        """Embeddings `[batch, tokens, 384]` to weighted sums of the trunk's outputs `[batch, 384]`."""
+        return torch.einsum("bt,btd->bd", weights, self.trunk(embeddings, mask))
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(tensor) for name, tensor in dequantize(read_tensors(path)).items()}

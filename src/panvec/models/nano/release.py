@@ -1,0 +1,81 @@
+"""Write what training changed into a weights folder: connectors, head, int8 ranges, graphs, manifest."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from panvec.models.nano.assemble import SOURCES
+from panvec.models.nano.config import DIMS, PROMPTS
+from panvec.models.nano.export import export
+from panvec.models.nano.module import NanoModule
+
+NAME = "panvec-nano"
+FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", "tokenizer.json")
+TRAINED = "connectors.safetensors"
+_RANGE = 0.9999
+"""The share of training values that an int8 range covers; what lies beyond is clipped."""
+
+
+def release(model: NanoModule, vectors: Tensor, folder: Path) -> None:
+    """Release `model` into `folder`; `vectors` `[n, 384]` (training texts and media, before the head) shape the head."""
+    with torch.no_grad():
+        model.head.weight.copy_(nested_rotation(vectors))
+    state = {name: tensor.to(torch.float16 if tensor.numel() > 20_000 and name != "head.weight" else torch.float32) for name, tensor in model.trained_state().items()}
+    save_file(state, folder / TRAINED)
+    export(folder)
+    rotated = vectors @ model.head.weight.T
+    (folder / "manifest.json").write_text(json.dumps(manifest(folder, rotated), indent=1) + "\n", encoding="utf-8")
+
+
+def nested_rotation(vectors: Tensor) -> Tensor:
+    """An orthogonal head `[384, 384]`: cosines of whole vectors stay, prefixes keep what varies.
+
+    The common direction of all vectors (e5's cone) goes last, so every other dimension is centred, as binary vectors
+    need; the rest are principal axes, mixed at random within each nested block so that its dimensions weigh alike
+    (as in ITQ, Gong & Lazebnik, CVPR 2011, with a random rotation).
+    """
+    mean = torch.nn.functional.normalize(vectors.double().mean(0), dim=0)
+    rest = vectors.double() - torch.outer(vectors.double() @ mean, mean)
+    axes = torch.linalg.eigh(rest.T @ rest).eigenvectors.flip(1)[:, :-1]
+    axes = torch.cat([axes - torch.outer(mean, mean @ axes), mean[:, None]], 1)
+    axes = torch.linalg.qr(axes).Q
+    generator = torch.Generator().manual_seed(0)
+    bounds = [0, *sorted(DIMS)[:-1], axes.shape[1] - 1]
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        noise = torch.randn(stop - start, stop - start, generator=generator, dtype=torch.float64)
+        axes[:, start:stop] = axes[:, start:stop] @ torch.linalg.qr(noise).Q
+    return axes.T.float()
+
+
+def manifest(folder: Path, rotated: Tensor) -> dict[str, Any]:
+    """What the folder holds: every file with its size and SHA-256, sources, dims, prompts, int8 ranges, space id."""
+    names = [*FROZEN, TRAINED, "trunk.onnx", "vision.onnx", "audio.onnx"]
+    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in names}
+    revision = hashlib.sha256("".join(files[name]["sha256"] for name in [*FROZEN, TRAINED]).encode()).hexdigest()[:12]
+    return {
+        "name": NAME,
+        "revision": revision,
+        "space_id": f"{NAME}-{revision}",
+        "licence": "Apache-2.0 (connectors, head); see sources",
+        "sources": [vars(source) for source in SOURCES],
+        "files": files,
+        "dims": list(DIMS),
+        "prompts": {str(task or "default"): prompt for task, prompt in PROMPTS.items()},
+        "int8_ranges": {str(dim): _ranges(rotated, dim) for dim in DIMS},
+    }
+
+
+def _ranges(rotated: Tensor, dim: int) -> list[float]:
+    prefix = torch.nn.functional.normalize(rotated[:, :dim], dim=-1).abs().numpy()
+    return [round(float(value), 6) for value in np.quantile(prefix, _RANGE, axis=0)]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
