@@ -93,10 +93,10 @@ class Model(Protocol):
         ...
 
 
-def _load_nano(threads: int | None) -> Model:
+def _load_nano(engine: str, threads: int | None) -> Model:
     from panvec.models.nano.model import Nano
 
-    return Nano(threads=threads)
+    return Nano(engine=engine, threads=threads)
 
 
 MODELS: dict[str, ModelCard] = {
@@ -108,7 +108,7 @@ MODELS: dict[str, ModelCard] = {
         "MIT and Apache-2.0 parts; see NOTICE",
     )
 }
-_LOADERS: dict[str, Callable[[int | None], Model]] = {"nano": _load_nano}
+_LOADERS: dict[str, Callable[[str, int | None], Model]] = {"nano": _load_nano}
 
 
 class Embedder:
@@ -116,6 +116,7 @@ class Embedder:
 
     Args:
         model: a name in `MODELS`.
+        engine: what runs the model: ONNX Runtime, or torch (needs `panvec[train]`).
         threads: the most threads a computation uses (default: the cores there are, at most 4).
         limits: the most that one input may be.
         allow_network: permits http(s) URLs as sources.
@@ -129,6 +130,7 @@ class Embedder:
         self,
         model: str = "nano",
         *,
+        engine: Literal["onnx", "torch"] = "onnx",
         threads: int | None = None,
         limits: Limits | None = None,
         allow_network: bool = False,
@@ -138,7 +140,7 @@ class Embedder:
         self.name = model
         self.limits = limits or Limits()
         self.allow_network = allow_network
-        self._model = _LOADERS[model](threads)
+        self._model = _LOADERS[model](engine, threads)
         self.space_id: str = self._model.space_id
         self.dims: tuple[int, ...] = self._model.dims
         self.modalities: tuple[str, ...] = self._model.modalities

@@ -163,22 +163,37 @@ def start_tokens(model: NanoModule, texts: Texts) -> None:
         model.audio.token.bias.copy_(texts.rows("sound").mean(0))
         for i, name in enumerate(MARKERS):
             model.markers.tokens[i].copy_(texts.rows(name.replace("/", "end of ")).mean(0))
-        model.markers.gates.copy_(torch.tensor([0.5, 0.5, 0.5]))
+        model.markers.gates.copy_(torch.tensor([0.3, 0.3, 0.5]))
 
 
-def contrast(vectors: Tensor, items: list[int], media: Media, temperature: float) -> Tensor:
-    """Symmetric InfoNCE: item to the bank of all training texts (its own others masked), text to the items of the batch."""
+@dataclass
+class Memory:
+    """The last vectors of items, as further negatives of the texts (cross-batch memory: Wang et al., CVPR 2020)."""
+
+    size: int
+    items: list[int]
+    vectors: Tensor
+
+    def push(self, items: list[int], vectors: Tensor) -> None:
+        """Add a batch, forget what is oldest."""
+        self.items = (self.items + items)[-self.size :]
+        self.vectors = torch.cat([self.vectors, vectors.detach()])[-self.size :]
+
+
+def contrast(vectors: Tensor, items: list[int], media: Media, memory: Memory, temperature: float) -> Tensor:
+    """Symmetric InfoNCE: item to all training texts (its own others masked), text to the items of this batch and the last."""
     bank = sorted({p for i in media.train for p in media.positives[i]})
     column = {p: c for c, p in enumerate(bank)}
     logits = vectors @ media.texts[bank].T / temperature
     own = torch.zeros_like(logits, dtype=torch.bool)
     for row, i in enumerate(items):
         own[row, [column[p] for p in media.positives[i]]] = True
-    chosen = [column[media.positives[i][torch.randint(len(media.positives[i]), ()).item()]] for i in items]
-    positive = logits.gather(1, torch.tensor(chosen)[:, None])
+    chosen = [media.positives[i][int(torch.randint(len(media.positives[i]), ()))] for i in items]
+    positive = logits.gather(1, torch.tensor([column[p] for p in chosen])[:, None])
     to_text = torch.cat([positive, logits.masked_fill(own, -torch.inf)], 1).log_softmax(1)[:, 0]
-    among = logits[:, chosen].T
-    same = own[:, chosen].T & ~torch.eye(len(items), dtype=torch.bool)
+    among = media.texts[chosen] @ torch.cat([vectors, memory.vectors]).T / temperature
+    same = torch.tensor([[p in media.positives[i] for i in items + memory.items] for p in chosen])
+    same[:, : len(items)].fill_diagonal_(False)
     to_item = among.masked_fill(same, -torch.inf).log_softmax(1).diagonal()
     return -(to_text + to_item).mean() / 2
 
@@ -193,18 +208,22 @@ def train(model: NanoModule, jobs: list[tuple[Pooler, Media, int]], args: argpar
         model.load_state_dict(state["model"], strict=False)
         optimizer.load_state_dict(state["optimizer"])
         done = state["step"]
+    memories = [Memory(size * 16, [], torch.zeros(0, 384)) for _, _, size in jobs]
     for step in range(done, args.steps):
         torch.manual_seed(step)
-        pooler, media, size = jobs[0 if step % 3 else 1]
+        turn = 0 if step % 4 else 1
+        pooler, media, size = jobs[turn]
         for group in optimizer.param_groups:
             group["lr"] = args.rate * min(1.0, (step + 1) / 20, (args.steps - step) / (args.steps * 0.7))
         items = [media.train[k] for k in torch.randperm(len(media.train))[:size].tolist()]
-        loss = contrast(pooler([augment(media.features[i], pooler.kind) for i in items]), items, media, args.temperature)
+        vectors = pooler([augment(media.features[i], pooler.kind) for i in items])
+        loss = contrast(vectors, items, media, memories[turn], args.temperature)
+        memories[turn].push(items, vectors)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
-        if step % 10 < 2:
+        if step % 12 < 2:
             print(f"step {step} {pooler.kind} loss {loss.item():.3f} gates {model.markers.gates.tolist()}", flush=True)
         if time.monotonic() - saved > 60 or step == args.steps - 1:
             saved = time.monotonic()
@@ -217,7 +236,7 @@ def augment(features: Tensor, kind: str) -> Tensor:
     """A photo mirrored by chance and some of its cells' features dropped; a sound with some dropped."""
     if kind == "image" and torch.rand(()) < 0.5:
         features = features.unflatten(0, (3, 3)).flip(1).flatten(0, 1)
-    return F.dropout(features, 0.2 if kind == "image" else 0.3)
+    return F.dropout(features, 0.1)
 
 
 def evaluate(see: Pooler, images: Media, hear: Pooler, sounds: Media) -> dict[str, float]:
@@ -246,8 +265,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder of data sets")
     parser.add_argument("--run", type=Path, default=Path("runs/first"), help="caches and checkpoints (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the weights folder to release into")
-    parser.add_argument("--steps", type=int, default=450)
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument("--steps", type=int, default=360)
+    parser.add_argument("--rate", type=float, default=3e-4, help="highest learning rate")
     parser.add_argument("--temperature", type=float, default=0.02)
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
@@ -259,7 +278,7 @@ def main() -> None:
     if not (args.run / "checkpoint.pt").exists():
         start_tokens(model, texts)
         start_closed_form(see, images, ridge=3000.0)
-        start_closed_form(hear, sounds, ridge=3000.0)
+        start_closed_form(hear, sounds, ridge=500.0)
         print("closed form", evaluate(see, images, hear, sounds), flush=True)
     train(model, [(see, images, 128), (hear, sounds, 96)], args)
     scores = evaluate(see, images, hear, sounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from panvec.media.image import is_animated, read_image
 from panvec.media.video import Clip, read_video
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.nano.config import MARKERS, NanoConfig
-from panvec.models.nano.engine import Engine
 from panvec.models.nano.features import log_mel, pixels, tiles
 from panvec.models.nano.sequence import Array, Positions, Sequence, time_code
 from panvec.models.nano.weights import Tensors
@@ -25,10 +25,22 @@ _CHUNK = 400
 """Word positions of one unit of a long text: it fits a window with its prompt."""
 
 
+class Towers(Protocol):
+    """What a builder needs of an engine."""
+
+    def see(self, pixels: Array) -> tuple[Array, Array]:
+        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+        ...
+
+    def hear(self, mel: Array) -> tuple[Array, Array]:
+        """Log-mel `[80, frames]` to soft tokens and skips `[tokens, 384]`."""
+        ...
+
+
 class Builder:
     """Adds parts to a sequence."""
 
-    def __init__(self, engine: Engine, folder: Path, trained: Tensors, config: NanoConfig) -> None:
+    def __init__(self, engine: Towers, folder: Path, trained: Tensors, config: NanoConfig) -> None:
         self.config = config
         self.engine = engine
         try:

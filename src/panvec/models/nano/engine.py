@@ -10,10 +10,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from panvec.errors import ModelError
-from panvec.models.nano.sequence import SOFT, Window
+from panvec.models.nano.sequence import Window, pack
 from panvec.models.nano.weights import read_tensors, unpack4
 
 Array = NDArray[np.float32]
+ort.disable_telemetry_events()
 _MOST_TOKENS = 8192
 _MOST_THREADS = 4
 _engines: weakref.WeakSet["Engine"] = weakref.WeakSet()
@@ -77,23 +78,11 @@ class Engine:
             longest = len(windows[order[-1]])
             count = max(1, _MOST_TOKENS // longest)
             batch, order = order[-count:], order[:-count]
-            sums[batch] = self._run([windows[i] for i in batch], longest)
+            sums[batch] = self._run([windows[i] for i in batch])
         return sums
 
-    def _run(self, batch: list[Window], length: int) -> Array:
-        embeddings = np.zeros((len(batch), length, self._codes.shape[1] * 2), np.float32)
-        weights = np.zeros((len(batch), length), np.float32)
-        mask = np.zeros((len(batch), length), np.int32)
-        for row, window in enumerate(batch):
-            weights[row, : len(window)] = window.weights
-            mask[row, : len(window)] = 1
-        ids = np.concatenate([window.positions.ids for window in batch])
-        filled = embeddings[mask.astype(bool)]
-        words = ids != SOFT
-        filled[words] = self.words(ids[words])
-        if not words.all():
-            filled[~words] = np.concatenate([w.positions.tokens[w.positions.ids == SOFT] for w in batch])
-        embeddings[mask.astype(bool)] = filled
+    def _run(self, batch: list[Window]) -> Array:
+        embeddings, mask, weights = pack(batch, self.words)
         (sums,) = self.session("trunk").run(["sums"], {"embeddings": embeddings, "mask": mask, "weights": weights})
         result: Array = sums
         return result

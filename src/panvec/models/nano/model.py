@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
-from panvec.errors import LimitError, ModelError, PanvecError
+from panvec.errors import InputError, LimitError, ModelError, PanvecError
 from panvec.media.kinds import detect
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
 from panvec.models.nano.builder import Builder
 from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
-from panvec.models.nano.sequence import SOFT, Frame, Positions, windows
+from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
 from panvec.models.nano.sequence import Sequence as Tokens
 from panvec.models.nano.weights import dequantize, read_tensors
 from panvec.tasks import Task
@@ -32,7 +32,9 @@ class Nano:
         ModelError: the weights are missing or damaged.
     """
 
-    def __init__(self, folder: Path = WEIGHTS, *, threads: int | None = None, config: NanoConfig = CONFIG) -> None:
+    def __init__(
+        self, folder: Path = WEIGHTS, *, engine: str = "onnx", threads: int | None = None, config: NanoConfig = CONFIG
+    ) -> None:
         manifest = read_manifest(folder)
         self.config = config
         self.space_id: str = manifest["space_id"]
@@ -40,34 +42,30 @@ class Nano:
         self.modalities = ("text", "image", "audio", "video", "document")
         self.prompts = PROMPTS
         self.int8_ranges = {int(dim): np.asarray(r, np.float32) for dim, r in manifest["int8_ranges"].items()}
-        self._engine = Engine(folder, threads)
+        self.engine = _engine(engine, folder, threads)
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
         self._head = trained["head.weight"]
-        self._builder = Builder(self._engine, folder, trained, config)
+        self._builder = Builder(self.engine, folder, trained, config)
+        self.tokenizer = self._builder.tokenizer
         self._frames: dict[str, Frame] = {}
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
         for start in range(0, len(contents), _TOGETHER):
-            prepared: list[Positions | PanvecError] = []
-            for content in contents[start : start + _TOGETHER]:
-                try:
-                    prepared.append(self._build(content, limits).whole())
-                except PanvecError as error:
-                    prepared.append(error)
-            vectors = iter(self._vectors([p for p in prepared if isinstance(p, Positions)], task))
+            prepared = [self._prepare(content, limits) for content in contents[start : start + _TOGETHER]]
+            vectors = iter(self._vectors([p for p in prepared if isinstance(p, Positions)], PROMPTS[task]))
             for item in prepared:
                 yield next(vectors) if isinstance(item, Positions) else item
 
     def segments(self, content: Content, task: Task | None, limits: Limits) -> list[tuple[Vector, Span]]:
         """A vector for each window, page or stretch of a content."""
         capacity = self.config.trunk.positions - len(self._frame(PROMPTS[task]))
-        pieces = list(self._build(content, limits).segments(capacity))
+        pieces = list(self.build(content, limits).segments(capacity))
         if len(pieces) == 1:
             pieces = [(WHOLE if pieces[0][0].kind == "text" else pieces[0][0], pieces[0][1])]
         vectors: list[Vector] = []
         for start in range(0, len(pieces), _TOGETHER):
-            vectors += self._vectors([positions for _, positions in pieces[start : start + _TOGETHER]], task)
+            vectors += self._vectors([positions for _, positions in pieces[start : start + _TOGETHER]], PROMPTS[task])
         return [(vector, span) for vector, (span, _) in zip(vectors, pieces, strict=True)]
 
     def describe(self, content: Content, task: Task | None, limits: Limits) -> Description:
@@ -81,10 +79,22 @@ class Nano:
             detail = units[0] if len(units) == 1 else f"{len(units)} units, {units[0]} to {units[-1]}" if units else ""
             parts.append(PartDescription(part.modality, part.name, detail, len(sequence)))
             whole.units += sequence.units
-        cut = self._windows(whole.whole(), task)
-        return Description(parts, len(whole) + len(self._frame_of(whole.whole(), task)), len(cut))
+        positions = whole.whole()
+        cut = self.windows(positions, PROMPTS[task])
+        return Description(parts, len(whole) + len(self._frame_of(positions, PROMPTS[task])), len(cut))
 
-    def _build(self, content: Content, limits: Limits) -> Tokens:
+    def _prepare(self, content: Content, limits: Limits) -> Positions | PanvecError:
+        try:
+            return self.build(content, limits).whole()
+        except PanvecError as error:
+            return error
+
+    def build(self, content: Content, limits: Limits) -> Tokens:
+        """The positions of a content, decoded and seen and heard.
+
+        Raises:
+            PanvecError: a part cannot be read or is over a limit.
+        """
         sequence = Tokens(self.config.dim)
         for part in typed_parts(content, limits):
             self._builder.add(part, sequence, limits)
@@ -94,9 +104,9 @@ class Nano:
                 )
         return sequence
 
-    def _vectors(self, contents: list[Positions], task: Task | None) -> list[Vector]:
-        cut = [self._windows(positions, task) for positions in contents]
-        sums = self._engine.sums([window for group in cut for window in group])
+    def _vectors(self, contents: list[Positions], prompt: str) -> list[Vector]:
+        cut = [self.windows(positions, prompt) for positions in contents]
+        sums = self.engine.sums([window for group in cut for window in group])
         vectors, row = [], 0
         for positions, group in zip(contents, cut, strict=True):
             total = sums[row : row + len(group)].sum(0) + positions.skips.sum(0)
@@ -104,13 +114,14 @@ class Nano:
             vectors.append(shorten(self._head @ total, self.config.dim))
         return vectors
 
-    def _windows(self, positions: Positions, task: Task | None) -> list[Any]:
+    def windows(self, positions: Positions, prompt: str) -> list[Window]:
+        """The windows in which positions are run, `prompt` in each unless there is no word among them."""
         trunk = self.config.trunk
-        return windows(positions, self._frame_of(positions, task), trunk.positions, self.config.overlap)
+        return windows(positions, self._frame_of(positions, prompt), trunk.positions, self.config.overlap)
 
-    def _frame_of(self, positions: Positions, task: Task | None) -> Frame:
+    def _frame_of(self, positions: Positions, prompt: str) -> Frame:
         spoken = bool((positions.ids != SOFT).any()) or not len(positions)
-        return self._frame(PROMPTS[task] if spoken else "")
+        return self._frame(prompt if spoken else "")
 
     def _frame(self, prompt: str) -> Frame:
         if prompt not in self._frames:
@@ -120,6 +131,16 @@ class Nano:
                 Positions.words(before, self.config.dim), Positions.words([trunk.end_id], self.config.dim)
             )
         return self._frames[prompt]
+
+
+def _engine(name: str, folder: Path, threads: int | None) -> Any:
+    if name == "onnx":
+        return Engine(folder, threads)
+    if name == "torch":
+        from panvec.models.nano.torch_engine import TorchEngine
+
+        return TorchEngine(folder, threads)
+    raise InputError(f"unknown engine {name!r}: use 'onnx' or 'torch' (needs panvec[train])")
 
 
 def typed_parts(content: Content, limits: Limits) -> Iterator[Text | Image | Audio | Video | Document]:

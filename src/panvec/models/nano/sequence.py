@@ -7,7 +7,7 @@ overlapping windows, the prompt in each; every position, and the prompt, counts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -134,3 +134,19 @@ def time_code(seconds: float, dim: int) -> Array:
     """The sinusoidal code `[dim]` of a time, periods of 2 s to 20,000 s (Vaswani et al., "Attention Is All You Need", 3.5)."""
     angles = 2 * np.pi * seconds / (2 * 10_000 ** (np.arange(dim // 2) / (dim // 2)))
     return np.concatenate([np.sin(angles), np.cos(angles)]).astype(np.float32) / np.float32(dim**0.5)
+
+
+def pack(batch: list[Window], rows: Callable[[NDArray[np.int64]], Array]) -> tuple[Array, NDArray[np.int32], Array]:
+    """Windows side by side: embeddings `[batch, tokens, dim]`, mask and weights `[batch, tokens]`.
+
+    `rows` gives the word rows `[n, dim]` of ids `[n]`.
+    """
+    positions = join([window.positions for window in batch], batch[0].positions.tokens.shape[1])
+    filled, words = positions.tokens, positions.ids != SOFT
+    filled[words] = rows(positions.ids[words])
+    mask = np.arange(max(map(len, batch))) < np.array([len(window) for window in batch])[:, None]
+    embeddings = np.zeros((*mask.shape, filled.shape[1]), np.float32)
+    weights = np.zeros(mask.shape, np.float32)
+    embeddings[mask] = filled
+    weights[mask] = np.concatenate([window.weights for window in batch])
+    return embeddings, mask.astype(np.int32), weights

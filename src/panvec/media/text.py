@@ -1,0 +1,129 @@
+"""Text files: bytes to str whatever the encoding, and HTML to what a reader would see."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from html.parser import HTMLParser
+
+from panvec.errors import MediaError
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
+_HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_HIDDEN = frozenset(("script", "style", "template", "svg", "noscript", "iframe", "object", "title"))
+_BLOCKS = frozenset(
+    "address article aside blockquote br caption dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
+    "header hr li main nav ol option p pre section summary table td th tr ul".split()
+)
+
+
+def decode_text(data: bytes, name: str, *, cut: bool = False) -> str:
+    """`data` as text: by its byte order mark, as UTF-8, as UTF-16, by the charset that its HTML declares, else as cp1252.
+
+    Args:
+        cut: `data` is only the beginning, so its last character may be incomplete.
+
+    Raises:
+        MediaError: it is no text, or text in another encoding.
+    """
+    for bom, encoding in _BOMS:
+        if data.startswith(bom):
+            return _printable(_decoded(data[len(bom) :], encoding, name, cut), name)
+    for encoding in _guesses(data):
+        try:
+            return _printable(_decoded(data, encoding, name, cut), name)
+        except MediaError:
+            continue
+    return _western(data, name)
+
+
+def is_html(text: str) -> bool:
+    """Whether `text` begins as an HTML page does."""
+    return _HTML.match(text[:4096]) is not None
+
+
+def visible_text(html: str) -> str:
+    """What a reader sees of `html`: the title first, a line for each block, no scripts and no styles."""
+    page = _Page()
+    page.feed(html)
+    page.close()
+    lines = (" ".join(line.split()) for line in "".join(page.body).split("\n"))
+    title = " ".join("".join(page.title).split())
+    return "\n".join(filter(None, (title, *lines)))
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.title: list[str] = []
+        self.body: list[str] = []
+        self.hidden: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _HIDDEN:
+            self.hidden.append(tag)
+        elif tag in _BLOCKS:
+            self.body.append("\n")
+        elif tag == "img" and not self.hidden:
+            self.body.append(f" {dict(attrs).get('alt') or ''} ")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _HIDDEN:
+            self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.hidden:
+            del self.hidden[self.hidden.index(tag) :]
+        elif tag in _BLOCKS:
+            self.body.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self.hidden:
+            self.body.append(data.replace("\n", " "))
+        elif self.hidden == ["title"]:
+            self.title.append(data)
+
+
+def _guesses(data: bytes) -> list[str]:
+    even, odd = data[0:2000:2].count(0), data[1:2000:2].count(0)
+    if even + odd and max(even, odd) > 0.3 * len(data[:2000]) / 2:
+        return ["utf-16-be" if even > odd else "utf-16-le"]
+    declared = _CHARSET.search(data[:4096])
+    return ["utf-8", declared[1].decode("ascii")] if declared else ["utf-8"]
+
+
+def _decoded(data: bytes, encoding: str, name: str, cut: bool) -> str:
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(data, final=not cut)
+    except (ValueError, LookupError) as error:
+        raise MediaError(f"{name}: begins as {encoding} text and is not ({error})") from error
+
+
+def _printable(text: str, name: str) -> str:
+    if len(_CONTROL.findall(text)) > 0.001 * len(text):
+        raise _no_text(name)
+    return text
+
+
+def _western(data: bytes, name: str) -> str:
+    high = sum(data.translate(_HIGH)) if data else 0
+    if high > 0.3 * len(data):
+        raise _no_text(name)
+    return _printable(data.decode("cp1252", errors="replace"), name)
+
+
+def _no_text(name: str) -> MediaError:
+    return MediaError(
+        f"{name}: not a text in UTF-8, UTF-16 or Latin-1, nor any other format that panvec reads: save it as UTF-8"
+    )
+
+
+_HIGH = bytes(int(byte > 127) for byte in range(256))

