@@ -1,4 +1,4 @@
-"""Sound: any audio to stretches of mono samples, streamed."""
+"""Sound: any audio as stretches of mono samples, streamed."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing import Any, TypeAlias
 
 import av
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from panvec.content import Audio, Limits
 from panvec.errors import MediaError
 from panvec.media.container import check_seconds, check_whole, declared_seconds, decoded_frames, only, opened, sound_stream
-from panvec.media.source import resolve
+from panvec.media.formats import unreadable
+from panvec.media.source import Blob, resolve
 
 Samples: TypeAlias = NDArray[np.float32]
-_SCALES = {"int16": 1 / 32768, "int32": 1 / 2147483648}
-_SHORTEST = 1.0
+"""Mono sound `[samples]`, about -1..1."""
+
+SHORTEST = 1.0
 """A remainder of fewer seconds joins the stretch before it."""
 
+_SCALES = {"int16": 1 / 2**15, "int32": 1 / 2**31}
+_MOST_CHANNELS = 8
+"""What libav has loudspeaker layouts and mixing rules for."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Sound:
-    """A stretch of sound: where it is in the input, in seconds, and its mono samples `[n]`, about -1..1."""
+    """A stretch of sound: where it is in the input, in seconds, and its mono samples `[(end - start) * hz]`."""
 
     start: float
     end: float
@@ -31,46 +38,72 @@ class Sound:
 
 
 def read_audio(audio: Audio, limits: Limits, *, hz: int = 16_000, seconds: float = 10.0) -> Iterator[Sound]:
-    """Consecutive stretches of `seconds`, mono at `hz`, without overlap; the last has from 1 to `seconds` + 1 (or is all there is).
+    """The whole audio, mono at `hz`, as consecutive stretches of exactly `seconds`, decoded as they are asked for.
+
+    A last remainder under one second is joined to the stretch before it.
 
     Raises:
-        MediaError: nothing can be decoded, or less than the file says there is.
-        LimitError: more bytes or seconds than the limit.
+        MediaError: no sound in it, damaged (the message names the second), truncated, or an array with NaN.
+        LimitError: over `audio_bytes` or `audio_seconds`.
     """
     blocks = _array(audio, limits, hz) if isinstance(audio.source, np.ndarray) else _decoded(audio, limits, hz)
-    found = False
-    for sound in _stretches(blocks, hz, seconds):
-        found = True
-        yield sound
-    if not found:
-        raise MediaError(f"{audio.name}: holds no sound at all")
+    start = 0
+    for samples in _stretches(blocks, round(seconds * hz), round(SHORTEST * hz)):
+        yield Sound(start / hz, (start + len(samples)) / hz, samples)
+        start += len(samples)
+    if not start:
+        raise MediaError(f"{audio.name}: holds no sound: not one sample can be decoded")
 
 
 def resampled(frames: Iterable[Any], hz: int) -> Iterator[tuple[float | None, Samples]]:
-    """Decoded frames as mono blocks at `hz`, each with the second it begins; what is not finite becomes silence."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=hz)
-    for frame in frames:
-        yield from _blocks(resampler, frame, frame.time)
-    yield from _blocks(resampler, None, None)
+    """Decoded frames as mono blocks at `hz`, each with the second it begins where that is known; NaN becomes silence.
+
+    A stream may change its rate or layout as it goes.
+    """
+    resampler: Any = None
+    shape: tuple[Any, ...] = ()
+    for frame in map(_mixable, frames):
+        if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+            yield from _blocks(resampler, None)
+            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            resampler = av.AudioResampler("flt", "mono", hz)
+        yield from _blocks(resampler, frame)
+    yield from _blocks(resampler, None)
 
 
-def _blocks(resampler: Any, frame: Any, second: float | None) -> Iterator[tuple[float | None, Samples]]:
-    for block in resampler.resample(frame):
-        yield second, np.nan_to_num(block.to_ndarray()[0], nan=0.0, posinf=1.0, neginf=-1.0)
-        second = None
+def _blocks(resampler: Any, frame: Any) -> Iterator[tuple[float | None, Samples]]:
+    for block in resampler.resample(frame) if resampler is not None else ():
+        yield block.time, np.nan_to_num(block.to_ndarray()[0], nan=0.0, posinf=1.0, neginf=-1.0)
 
 
-def _stretches(blocks: Iterable[Samples], hz: int, seconds: float) -> Iterator[Sound]:
-    size, start, held, count = round(seconds * hz), 0, [np.zeros(0, np.float32)], 0
+def _mixable(frame: Any) -> Any:
+    """`frame`, or the mean of its channels where they are more than libav can mix."""
+    channels = frame.layout.nb_channels
+    if channels <= _MOST_CHANNELS:
+        return frame
+    values = frame.to_ndarray()
+    values = values if frame.format.is_planar else values.reshape(-1, channels).T
+    mono = _frame(values.T.astype(np.float32) * np.float32(_SCALES.get(values.dtype.name, 1)), frame.sample_rate)
+    mono.pts, mono.time_base = frame.pts, frame.time_base
+    return mono
+
+
+def _stretches(blocks: Iterable[Samples], size: int, least: int) -> Iterator[Samples]:
+    """`blocks` cut anew into stretches of `size` samples; a remainder under `least` is joined to the last of them."""
+    held: list[Samples] = []
+    count = 0
     for block in blocks:
         held.append(block)
         count += len(block)
-        while count >= size + _SHORTEST * hz:
-            whole = np.concatenate(held)
-            yield Sound(start / hz, (start + size) / hz, whole[:size])
-            held, count, start = [whole[size:]], count - size, start + size
+        if count < size + least:
+            continue
+        whole = np.concatenate(held)
+        cut = (count - least) // size * size
+        for at in range(0, cut, size):
+            yield whole[at : at + size].copy()
+        held, count = [whole[cut:].copy()], count - cut
     if count:
-        yield Sound(start / hz, (start + count) / hz, np.concatenate(held))
+        yield np.concatenate(held)
 
 
 def _decoded(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
@@ -78,7 +111,7 @@ def _decoded(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
     with opened(blob, "audio") as container:
         stream = sound_stream(container)
         if stream is None:
-            raise MediaError(f"{blob.name}: holds no sound that can be decoded")
+            raise _soundless(blob, container)
         only(container, stream)
         declared, count = declared_seconds(container, stream), 0
         check_seconds(blob.name, declared, limits.audio_seconds)
@@ -89,19 +122,30 @@ def _decoded(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
         check_whole(blob.name, container, declared, count / hz)
 
 
+def _soundless(blob: Blob, container: InputContainer) -> MediaError:
+    if container.streams.video:
+        return MediaError(f"{blob.name}: is a video without sound: use Video(...)")
+    return unreadable(blob.name, blob.head(), "audio")
+
+
 def _array(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
-    samples, rate = np.asarray(audio.source), int(audio.hz or 0)
-    check_seconds(audio.name, len(samples) / rate, limits.audio_seconds)
+    samples, rate, name = np.asarray(audio.source), int(audio.hz or 0), audio.name
+    if not samples.size:
+        raise MediaError(f"{name}: has no samples")
+    if not 100 <= rate <= 1_000_000:
+        raise MediaError(f"{name}: {rate} Hz is no sample rate of sound: give the rate that the array was made at")
+    check_seconds(name, len(samples) / rate, limits.audio_seconds)
     if samples.dtype.kind != "f" and samples.dtype.name not in _SCALES:
-        raise MediaError(f"{audio.name}: samples are {samples.dtype}: give float -1..1, int16 or int32")
-    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-        raise MediaError(f"{audio.name}: holds NaN or infinite samples")
+        raise MediaError(f"{name}: samples are {samples.dtype}: give float -1..1, int16 or int32")
+    if not np.isfinite(samples).all():
+        raise MediaError(f"{name}: holds NaN or infinite samples")
     scale = np.float32(_SCALES.get(samples.dtype.name, 1))
     frames = (_frame(samples[at : at + rate].astype(np.float32) * scale, rate) for at in range(0, len(samples), rate))
     yield from (block for _, block in resampled(frames, hz))
 
 
 def _frame(samples: Samples, rate: int) -> Any:
+    """Samples, `[n]` or `[n, channels]`, as a mono frame of libav."""
     mono = samples.mean(1, dtype=np.float32) if samples.ndim == 2 else samples
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono)[None], format="flt", layout="mono")
     frame.sample_rate = rate

@@ -70,7 +70,8 @@ def check_seconds(name: str, seconds: float | None, most: float) -> None:
     """Nothing, when `seconds` is unknown or at most `most`; else LimitError."""
     if seconds is not None and seconds > most:
         raise LimitError(
-            f"{name}: is {seconds:,.0f} s long, over the limit of {most:,.0f} s: cut it, or raise the `..._seconds` limit in Limits"
+            f"{name}: is {seconds:,.0f} s long, over the limit of {most:,.0f} s: "
+            "cut it, or raise the `..._seconds` limit in Limits"
         )
 
 

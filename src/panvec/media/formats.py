@@ -61,20 +61,19 @@ _MAGIC: list[tuple[int, bytes, Format]] = [
     (0, b"\xff\x0a", Format("JPEG XL", "")),
 ]
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _MOV_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
-_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "jpg jpeg jpe jfif png apng gif webp tif tiff bmp dib ico jp2 j2k avif heic heif ppm pgm pbm pnm qoi "
-        "wav mp3 m4a aac flac ogg oga opus aif aiff aifc wma amr caf au w64 mka "
-        "mp4 m4v mov webm mkv avi mpg mpeg ts mts m2ts flv wmv 3gp 3g2 ogv "
-        "pdf txt text md markdown mdx rst adoc org tex html htm xhtml xml json jsonl yaml yml toml ini cfg csv tsv log srt vtt "
-        "py pyi ipynb js mjs cjs jsx tsx c h cc cpp cxx hh hpp cs java kt kts scala go rs rb php pl pm swift m mm lua r jl "
-        "sh bash zsh fish ps1 bat sql css scss less vue svelte dart ex exs erl hs ml mli clj lisp el vim zig nim proto graphql "
-        "cmake gradle tf diff patch"
-    ).split()
+_MEDIA_SUFFIXES = (
+    "jpg jpeg jpe jfif png apng gif webp tif tiff bmp dib ico jp2 j2k avif heic heif ppm pgm pbm pnm qoi "
+    "wav mp3 m4a aac flac ogg oga opus aif aiff aifc wma amr caf au w64 mka "
+    "mp4 m4v mov webm mkv avi mpg mpeg ts mts m2ts flv wmv 3gp 3g2 ogv "
+    "pdf txt text md markdown mdx rst adoc org tex html htm xhtml xml json jsonl yaml yml toml ini cfg csv tsv log srt vtt "
+    "py pyi ipynb js mjs cjs jsx tsx c h cc cpp cxx hh hpp cs java kt kts scala go rs rb php pl pm swift m mm lua r jl "
+    "sh bash zsh fish ps1 bat sql css scss less vue svelte dart ex exs erl hs ml mli clj lisp el vim zig nim proto graphql "
+    "cmake gradle tf diff patch"
 )
+_SUFFIXES = frozenset(f".{suffix}" for suffix in _MEDIA_SUFFIXES.split())
 
 
 def is_media_name(path: str | os.PathLike[str]) -> bool:
@@ -108,12 +107,16 @@ def _sniff_ftyp(head: bytes) -> Format:
 
 
 def _sniff_weak(head: bytes) -> Format | None:
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 16, 40, 52, 56, 64, 108, 124):
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return Format("BMP", "image")
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return Format("PPM", "image")
     if b"%PDF-" in head[:1024]:
         return Format("PDF", "document")
+    return _sniff_stream(head)
+
+
+def _sniff_stream(head: bytes) -> Format | None:
     if head[4:8] in _MOV_ATOMS:
         return Format("MOV", "video")
     if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:

@@ -138,7 +138,8 @@ def check_pixels(name: str, size: tuple[int, int], most: int) -> None:
         raise MediaError(f"{name}: is {width} x {height} pixels: there is nothing to see")
     if width * height > most:
         raise LimitError(
-            f"{name}: is {width} x {height} pixels, over the limit of {most:,}: make it smaller, or raise the pixel limit in Limits"
+            f"{name}: is {width} x {height} pixels, over the limit of {most:,}: "
+            "make it smaller, or raise the pixel limit in Limits"
         )
 
 
@@ -204,7 +205,7 @@ def _flatten(picture: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Samples of one deep channel as 8 bits: 16-bit and 0..1 floats by their range, anything else from its own least to most."""
+    """Samples of one deep channel as 8 bits: 16-bit and 0..1 floats by their range, others from their least to their most."""
     deep = values.astype(np.float32)
     finite = np.isfinite(deep)
     deep = np.where(finite, deep, 0)
@@ -214,7 +215,8 @@ def _stretch(values: NDArray[Any]) -> NDArray[np.uint8]:
     elif values.dtype.kind != "f" and least >= 0 and most <= 65535:
         least, most = 0.0, 65535.0
     span = most - least or 1.0
-    return np.rint((deep - least) * (255 / span)).astype(np.uint8)
+    scaled: NDArray[np.uint8] = np.rint((deep - least) * (255 / span)).astype(np.uint8)
+    return scaled
 
 
 def _from_array(array: NDArray[Any], name: str, limits: Limits) -> RGB:
@@ -232,11 +234,13 @@ def _eight_bits(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        scaled: NDArray[np.uint8] = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        return scaled
     if array.dtype.kind != "f":
         raise MediaError(f"{name}: an image array is uint8, uint16 or float 0..1, not {array.dtype}")
     if not np.isfinite(array).all():
         raise MediaError(f"{name}: the image array holds NaN or infinite values")
     if array.min() < -0.01 or array.max() > 1.01:
         raise MediaError(f"{name}: a float image array is 0..1, this one is {array.min():g}..{array.max():g}: divide by 255?")
-    return np.rint(array.clip(0, 1) * 255).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(array.clip(0, 1) * 255).astype(np.uint8)
+    return rounded

@@ -13,7 +13,7 @@ __all__ = ["Format", "detect", "is_media_name", "sniff"]
 
 
 def detect(path: Path, limits: Limits) -> Image | Audio | Video | Document:
-    """The part that the file at `path` is: an animation is a video, a multi-page TIFF a document, sound with cover art is audio.
+    """The part that the file at `path` is: an animation is a video, a multi-page TIFF a document, sound with a cover audio.
 
     Only the beginning is read, except of containers and animations, whose headers are.
 

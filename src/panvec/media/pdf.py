@@ -55,7 +55,7 @@ def pdf_pages(blob: Blob, limits: Limits, at_least: int, few_words: int) -> Iter
             check_pages(blob.name, count, limits)
             for index in range(count):
                 with _PDFIUM:
-                    page = _read(document, index, blob.name, limits, at_least, few_words)
+                    page = _read(document, index, blob.name, limits, at_least=at_least, few_words=few_words)
                 yield page
         finally:
             with _PDFIUM:
@@ -68,7 +68,8 @@ def check_pages(name: str, pages: int, limits: Limits) -> None:
         raise MediaError(f"{name}: has no pages")
     if pages > limits.document_pages:
         raise LimitError(
-            f"{name}: has {pages:,} pages, over the limit of {limits.document_pages:,}: split it, or raise Limits.document_pages"
+            f"{name}: has {pages:,} pages, over the limit of {limits.document_pages:,}: "
+            "split it, or raise Limits.document_pages"
         )
 
 
@@ -81,7 +82,7 @@ def _opened(blob: Blob) -> Any:
         raise
 
 
-def _read(document: Any, index: int, name: str, limits: Limits, at_least: int, few_words: int) -> PdfPage:
+def _read(document: Any, index: int, name: str, limits: Limits, *, at_least: int, few_words: int) -> PdfPage:
     try:
         page = document[index]
     except pdfium.PdfiumError as error:

@@ -19,10 +19,11 @@ _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", 
 _CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _HIDDEN = frozenset(("script", "style", "template", "svg", "noscript", "iframe", "object", "title"))
-_BLOCKS = frozenset(
+_BLOCK_TAGS = (
     "address article aside blockquote br caption dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
-    "header hr li main nav ol option p pre section summary table td th tr ul".split()
+    "header hr li main nav ol option p pre section summary table td th tr ul"
 )
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
 
 
 def decode_text(data: bytes, name: str, *, cut: bool = False) -> str:

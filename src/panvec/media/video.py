@@ -1,12 +1,12 @@
-"""Moving pictures with their sound: frames at a steady rate and the sound of the same seconds, streamed."""
+"""Moving pictures with their sound: stretches of frames at a steady rate and the sound of the same seconds, streamed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 import PIL.Image
@@ -14,32 +14,38 @@ from numpy.typing import NDArray
 
 from panvec.content import Image, Limits, Video
 from panvec.errors import LimitError, MediaError
-from panvec.media.animation import animation_frames
-from panvec.media.container import check_seconds, check_whole, declared_seconds, decoded_frames, only, opened, picture_stream
-from panvec.media.image import RGB, check_pixels, has_frames, rgb_of
+from panvec.media.animation import animation_shots
+from panvec.media.audio import SHORTEST, Samples
+from panvec.media.container import check_seconds
+from panvec.media.film import Film
+from panvec.media.image import RGB, check_pixels, has_frames
+from panvec.media.shot import Shot
 from panvec.media.soundtrack import Soundtrack
-from panvec.media.source import Blob, resolve
+from panvec.media.source import resolve
 
-_SHORTEST = 1.0
-"""A remainder of fewer seconds joins the clip before it."""
+_JITTER = 1e-3
+"""Seconds by which a timestamp may come before its tick: containers round them to milliseconds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture of a video: the second it appears, and RGB `[height, width, 3]`."""
+    """A picture of a video: the second it appears, and uint8 RGB `[height, width, 3]`."""
 
     seconds: float
     pixels: RGB
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clip:
-    """A stretch of a video: where it is, in seconds, its frames, and its mono sound `[n]` (None: no track)."""
+    """A stretch of a video: where it is, in seconds, at least one frame, and its sound.
+
+    `sound` is mono `[(end - start) * hz]`, silent where the track is; None for a video without one.
+    """
 
     start: float
     end: float
     frames: list[Frame]
-    sound: NDArray[np.float32] | None
+    sound: Samples | None
 
 
 def read_video(
@@ -51,114 +57,125 @@ def read_video(
     hz: int = 16_000,
     at_least: int = 288,
 ) -> Iterator[Clip]:
-    """Consecutive clips of `seconds`; frames at `fps` by their presentation times, with the sound of the same seconds.
+    """The whole video as consecutive clips of exactly `seconds`, decoded as they are asked for.
 
-    The last clip has up to `seconds` + 1. Frames are scaled down to a shorter side of about `at_least` pixels.
+    Time is that of the presentation timestamps, counted from where the container starts; pictures and sound share it. On every
+    tick of `fps` the next frame to appear is taken, once; a clip in which none appears begins with the one on show. Frames are
+    upright, with square pixels, and scaled down until their shorter side is `at_least`. A last remainder under one second is
+    joined to the clip before it.
 
     Raises:
-        MediaError: there are no moving pictures, or they cannot be decoded to the end.
-        LimitError: more bytes, pixels, seconds or frames than the limit.
+        MediaError: no moving pictures, damaged (the message names the second), or truncated.
+        LimitError: over `video_bytes`, `video_pixels`, `video_seconds` or `video_frames`.
     """
     with ExitStack() as stack:
-        sound: Soundtrack | None = None
-        if isinstance(video.source, np.ndarray):
-            shown = _array(video, limits, at_least)
-        elif isinstance(video.source, PIL.Image.Image):
-            shown = animation_frames(video.source, video.name, limits, at_least)
-        else:
-            blob = resolve(video, limits)
-            if has_frames(blob, limits):
-                shown = animation_frames(blob, blob.name, limits, at_least)
-            else:
-                shown, zero = _decoded(blob, limits, fps, at_least, stack)
-                sound = stack.enter_context(Soundtrack(blob, zero, hz))
-        yield from _clips(_sampled(shown, video.name, limits, fps), sound, seconds)
+        shots, track = _opened(video, limits, stack, fps=fps, hz=hz, at_least=at_least)
+        sampler = _Sampler(_limited(shots, video.name, limits), fps)
+        if sampler.shown is None:
+            raise MediaError(f"{video.name}: holds no moving pictures: not one frame can be decoded")
+        yield from _joined(_clips(sampler, track, seconds, hz))
 
 
-def _clips(frames: Iterator[tuple[float, Frame | None]], sound: Soundtrack | None, seconds: float) -> Iterator[Clip]:
-    """Frames, each with the second up to which the video lasts, cut into clips with their sound."""
-    track = sound if sound is not None and sound.exists else None
-    held: list[Frame] = []
-    heard = None if track is None else np.zeros(0, np.float32)
-    start = last = 0.0
-    while True:
-        stop = start + seconds
-        while last < stop + _SHORTEST and (following := next(frames, None)) is not None:
-            last = following[0]
-            held += [following[1]] if following[1] is not None else []
-        end = last
-        if track is not None and heard is not None:
-            heard = np.concatenate([heard, track.until(stop + _SHORTEST)[0]])
-            end = max(last, start + len(heard) / track.hz)
-        if end < stop + _SHORTEST:
-            yield Clip(start, end, held, heard)
-            return
-        size = round(seconds * track.hz) if track is not None else 0
-        yield Clip(start, stop, [f for f in held if f.seconds < stop], None if heard is None else heard[:size])
-        held, heard, start = [f for f in held if f.seconds >= stop], None if heard is None else heard[size:], stop
+def _opened(
+    video: Video | Image, limits: Limits, stack: ExitStack, *, fps: float, hz: int, at_least: int
+) -> tuple[Iterator[Shot], Soundtrack | None]:
+    """All frames of the video, not converted yet, and its sound, where it has any."""
+    if isinstance(video.source, np.ndarray):
+        return _array_shots(video.source, video, limits, at_least), None
+    if isinstance(video.source, PIL.Image.Image):
+        return animation_shots(video.source, video.name, limits, at_least), None
+    blob = resolve(video, limits)
+    if has_frames(blob, limits):
+        return animation_shots(blob, blob.name, limits, at_least), None
+    film = stack.enter_context(Film(blob, limits))
+    track = stack.enter_context(Soundtrack(blob, film.zero, hz))
+    return film.shots(fps, at_least), track if track.exists else None
 
 
-def _sampled(
-    shown: Iterator[tuple[float, float, Any]], name: str, limits: Limits, fps: float
-) -> Iterator[tuple[float, Frame | None]]:
-    """Of the frames shown, the first in each 1 / fps seconds; with each the second up to which the video is known to last."""
-    due, count = 0.0, 0
-    for start, end, pixels in shown:
-        count += 1
-        check_seconds(name, end, limits.video_seconds)
-        if count > limits.video_frames:
-            raise LimitError(f"{name}: over the limit of {limits.video_frames:,} frames: raise Limits.video_frames")
-        frame = None
-        if start + 1e-6 >= due:
-            frame = Frame(start, pixels() if callable(pixels) else pixels)
-            due = (np.floor(start * fps + 1e-6) + 1) / fps
-        yield end, frame
-    if not count:
-        raise MediaError(f"{name}: holds no frame that can be decoded")
+def _limited(shots: Iterator[Shot], name: str, limits: Limits) -> Iterator[Shot]:
+    for number, shot in enumerate(shots, 1):
+        check_seconds(name, shot.end, limits.video_seconds)
+        if number > limits.video_frames:
+            raise LimitError(f"{name}: over the limit of {limits.video_frames:,} frames: cut it, or raise Limits.video_frames")
+        yield shot
 
 
-def _array(video: Video | Image, limits: Limits, at_least: int) -> Iterator[tuple[float, float, Any]]:
-    frames, rate = np.asarray(video.source), float(getattr(video, "fps", None) or 1)
-    if frames.ndim == 4 and len(frames):
-        check_pixels(video.name, (frames.shape[2], frames.shape[1]), limits.video_pixels)
+def _array_shots(frames: NDArray[np.uint8], video: Video | Image, limits: Limits, at_least: int) -> Iterator[Shot]:
+    if not len(frames):
+        raise MediaError(f"{video.name}: has no frames")
+    check_pixels(video.name, (frames.shape[2], frames.shape[1]), limits.video_pixels)
+    fps = float(getattr(video, "fps", None) or 1)
     for index, frame in enumerate(frames):
-        yield index / rate, (index + 1) / rate, rgb_of(PIL.Image.fromarray(frame), at_least)
+        yield Shot(index / fps, (index + 1) / fps, lambda frame=frame: _reduced(frame, at_least))  # type: ignore[misc]
 
 
-def _decoded(
-    blob: Blob, limits: Limits, fps: float, at_least: int, stack: ExitStack
-) -> tuple[Iterator[tuple[float, float, Any]], float]:
-    """The frames of a container, and the second of its clock at which they begin."""
-    container = stack.enter_context(opened(blob, "video"))
-    stream = picture_stream(container)
-    if stream is None:
-        raise MediaError(f"{blob.name}: holds no moving pictures that can be decoded: for its sound use Audio(...)")
-    only(container, stream)
-    check_pixels(blob.name, (stream.width, stream.height), limits.video_pixels)
-    declared = declared_seconds(container, stream)
-    check_seconds(blob.name, declared, limits.video_seconds)
-    stream.thread_type, stream.codec_context.thread_count = "AUTO", 2
-    if fps <= 5:
-        stream.codec_context.skip_frame = "NONREF"
-    frames = decoded_frames(container, stream, blob.name)
-    first = next(frames, None)
-    if first is None:
-        raise MediaError(f"{blob.name}: no frame of it can be decoded")
-    zero = float(first.time or 0.0)
-
-    def shown() -> Iterator[tuple[float, float, Any]]:
-        rate = float(stream.average_rate or 25)
-        at = 0.0
-        for frame in chain([first], frames):
-            at = max(at, float(frame.time) - zero) if frame.time is not None else at
-            yield at, at + 1 / rate, lambda frame=frame: _pixels(frame, at_least)
-        check_whole(blob.name, container, declared, at + 1 / rate)
-
-    return shown(), zero
+def _reduced(pixels: NDArray[np.uint8], at_least: int) -> RGB:
+    factor = min(pixels.shape[:2]) // at_least
+    return np.array(PIL.Image.fromarray(pixels).reduce(factor)) if factor > 1 else pixels.copy()
 
 
-def _pixels(frame: Any, at_least: int) -> RGB:
-    scale = min(1.0, at_least / min(frame.width, frame.height))
-    width, height = max(2, round(frame.width * scale)), max(2, round(frame.height * scale))
-    small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-    return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(frame.rotation / 90) % 4))
+class _Sampler:
+    """Takes from the shots of a video, on every tick of `fps`, the next to appear."""
+
+    def __init__(self, shots: Iterator[Shot], fps: float) -> None:
+        self.shots, self.fps = shots, fps
+        self.coming = self.shown = next(shots, None)
+        self.due = -math.inf
+        self.end = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self.coming is None
+
+    def until(self, second: float) -> list[Frame]:
+        """The sampled frames that appear before `second`, from where the last call stopped."""
+        frames = []
+        while self.coming is not None and self.coming.start < second:
+            shot = self.shown = self.coming
+            if shot.start >= self.due - _JITTER:
+                frames.append(Frame(shot.start, shot.pixels()))
+                self.due = (math.floor((shot.start + _JITTER) * self.fps) + 1) / self.fps
+            self.end = max(self.end, shot.end)
+            self.coming = next(self.shots, None)
+        return frames
+
+    def carried(self, second: float) -> list[Frame]:
+        """The frame that is on show at `second`, or before the first one appears, that."""
+        return [Frame(second, self.shown.pixels())] if self.shown is not None else []
+
+
+def _clips(sampler: _Sampler, track: Soundtrack | None, seconds: float, hz: int) -> Iterator[Clip]:
+    """Clips of exactly `seconds`, but for the last."""
+    for index in count():
+        start, end = index * seconds, (index + 1) * seconds
+        frames = sampler.until(end)
+        sound, silent = track.until(end) if track else (None, True)
+        over = sampler.over and silent
+        finish = max(sampler.end, track.end if track else 0.0) if over else math.inf
+        end = min(end, finish)
+        if end > start:
+            yield Clip(start, end, frames or sampler.carried(start), _padded(sound, round((end - start) * hz)))
+        if finish <= end or end <= start:
+            return
+
+
+def _padded(sound: Samples | None, length: int) -> Samples | None:
+    return None if sound is None else np.pad(sound[:length], (0, max(0, length - len(sound))))
+
+
+def _joined(clips: Iterator[Clip]) -> Iterator[Clip]:
+    held: Clip | None = None
+    for clip in clips:
+        if held is not None and clip.end - clip.start < SHORTEST:
+            held = _with(held, clip)
+            continue
+        if held is not None:
+            yield held
+        held = clip
+    if held is not None:
+        yield held
+
+
+def _with(clip: Clip, rest: Clip) -> Clip:
+    sound = None if clip.sound is None or rest.sound is None else np.concatenate([clip.sound, rest.sound])
+    return replace(clip, end=rest.end, frames=clip.frames + rest.frames, sound=sound)

@@ -1,0 +1,102 @@
+"""The pictures of a video file: its frames with their times, upright and scaled down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from av.container import InputContainer
+
+from panvec.content import Limits
+from panvec.errors import LimitError, MediaError
+from panvec.media.container import (
+    check_seconds,
+    check_whole,
+    declared_seconds,
+    decoded_frames,
+    only,
+    opened,
+    picture_stream,
+    sound_stream,
+)
+from panvec.media.formats import unreadable
+from panvec.media.image import RGB, check_pixels
+from panvec.media.shot import Shot
+from panvec.media.source import Blob
+
+_DENSE = 8
+"""Frames stored for one sampled, from which on those that no other frame refers to need not be decoded."""
+_THREADS = 2
+
+
+class Film:
+    """The first stream of moving pictures in a container, opened and found within the limits. Use it in a `with`.
+
+    Raises:
+        MediaError: no moving pictures. LimitError: over `video_pixels`, `video_seconds` or `video_frames`, by the header.
+    """
+
+    def __init__(self, blob: Blob, limits: Limits) -> None:
+        self.name, self.limits = blob.name, limits
+        with ExitStack() as stack:
+            self._container = stack.enter_context(opened(blob, "video"))
+            stream = picture_stream(self._container)
+            if stream is None:
+                raise _pictureless(blob, self._container)
+            self._stream = stream
+            self._declared = declared_seconds(self._container, stream)
+            self._check_header()
+            only(self._container, stream)
+            self._open = stack.pop_all()
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    @property
+    def zero(self) -> float:
+        """The second of the container's clock at which it starts."""
+        return (self._container.start_time or 0) / 1e6
+
+    def shots(self, fps: float, at_least: int) -> Iterator[Shot]:
+        """Every frame that may be sampled at `fps`, in order. MediaError at the end of a file that has been truncated."""
+        rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = _THREADS
+        if rate >= _DENSE * fps:
+            self._stream.codec_context.skip_frame = "NONREF"
+        start = end = 0.0
+        for frame in decoded_frames(self._container, self._stream, self.name):
+            check_pixels(self.name, (frame.width, frame.height), self.limits.video_pixels)
+            start = max(start, frame.time - self.zero) if frame.time is not None else end
+            end = start + (float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 1 / rate)
+            yield Shot(start, end, lambda frame=frame: self._pixels(frame, at_least))  # type: ignore[misc]
+        check_whole(self.name, self._container, self._declared, end)
+
+    def _check_header(self) -> None:
+        context = self._stream.codec_context
+        check_pixels(self.name, (context.width, context.height), self.limits.video_pixels)
+        check_seconds(self.name, self._declared, self.limits.video_seconds)
+        if self._stream.frames > self.limits.video_frames:
+            raise LimitError(
+                f"{self.name}: has {self._stream.frames:,} frames, over the limit of {self.limits.video_frames:,}: "
+                "cut it, or raise Limits.video_frames"
+            )
+
+    def _pixels(self, frame: Any, at_least: int) -> RGB:
+        aspect = float(self._stream.sample_aspect_ratio or 1)
+        wide = frame.width * (aspect if 0.1 < aspect < 10 else 1.0)
+        scale = min(1.0, at_least / min(wide, frame.height))
+        width, height = max(1, round(wide * scale)), max(1, round(frame.height * scale))
+        small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+        return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(frame.rotation / 90)))
+
+
+def _pictureless(blob: Blob, container: InputContainer) -> MediaError:
+    if sound_stream(container) is not None:
+        return MediaError(f"{blob.name}: is sound without moving pictures: use Audio(...)")
+    return unreadable(blob.name, blob.head(), "video")
