@@ -125,13 +125,13 @@ def start_closed_form(pooler: Pooler, media: Media, ridge: float) -> None:
     features = torch.stack([media.features[i].flatten(1).mean(0) for i in train])
     every = torch.cat([media.features[i].flatten(1) for i in train[:: max(1, len(train) // 2000)]])
     connector.mean.copy_(features.mean(0))
-    connector.scale.copy_(1 / (every if pooler.kind == "image" else features).std(0).clamp_min(1e-3))
+    connector.gain.copy_(1 / (every if pooler.kind == "image" else features).std(0).clamp_min(1e-3))
     with torch.inference_mode():
         batches = [pooler.parts([media.features[i] for i in train[k : k + 128]]) for k in range(0, len(train), 128)]
     sums, counts = (torch.cat([b[j] for b in batches]) for j in (0, 2))
     target = torch.stack([media.texts[media.positives[i]].mean(0) for i in train]) * _TEXT_NORM
     target = ((counts + 4)[:, None] * target - sums) / counts[:, None]
-    x, bias = (features - connector.mean) * connector.scale, target.mean(0)
+    x, bias = (features - connector.mean) * connector.gain, target.mean(0)
     weight = _ridge(x.double(), (target - bias).double(), ridge).float()
     with torch.no_grad():
         connector.skip.bias.copy_(bias)

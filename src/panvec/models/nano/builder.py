@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from panvec.errors import LimitError, ModelError
 from panvec.media.audio import read_audio
 from panvec.media.document import Page, read_document
 from panvec.media.image import is_animated, read_image
+from panvec.media.source import resolve
 from panvec.media.video import Clip, read_video
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.nano.config import MARKERS, NanoConfig
@@ -60,6 +62,7 @@ class Builder:
         Raises:
             PanvecError: the part cannot be read or is over a limit.
         """
+        part = _settled(part, limits)
         if isinstance(part, Text):
             self._text(part.text, part.name, sequence, limits)
         elif isinstance(part, Image) and not is_animated(part, limits):
@@ -152,3 +155,12 @@ class Builder:
         token = self._markers[MARKERS.index(name)][None]
         token = token if extra is None else token + extra
         sequence.add(Positions.soft(token, np.zeros_like(token), self._marker_gate))
+
+
+def _settled(part: Text | Image | Audio | Video | Document, limits: Limits) -> Text | Image | Audio | Video | Document:
+    """The same part on bytes if its source can be read only once, or had better be (a file object, a URL)."""
+    once = not isinstance(part, Text) and (hasattr(part.source, "read") or (isinstance(part.source, str) and ":" in part.source))
+    if isinstance(part, Text) or not once:
+        return part
+    blob = resolve(part, limits)
+    return part if blob.path is not None else replace(part, source=blob.read())

@@ -20,7 +20,7 @@ class VisionConnector(nn.Module):
         super().__init__()
         features, classes = config.vision.dim, config.vision.classes
         self.mean = nn.Buffer(torch.zeros(features))
-        self.scale = nn.Buffer(torch.ones(features))
+        self.gain = nn.Buffer(torch.ones(features))
         self.classifier = nn.Linear(features, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
         self.token = nn.Linear(features, config.dim)
@@ -28,7 +28,7 @@ class VisionConnector(nn.Module):
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
         probabilities = softmax(self.classifier(cells), -1)
-        centred = (cells - self.mean) * self.scale
+        centred = (cells - self.mean) * self.gain
         return probabilities @ self.classes + self.token(centred), self.skip(centred)
 
 
@@ -42,13 +42,13 @@ class AudioConnector(nn.Module):
         super().__init__()
         features = 2 * (config.audio.layers + 1) * config.audio.dim
         self.mean = nn.Buffer(torch.zeros(features))
-        self.scale = nn.Buffer(torch.ones(features))
+        self.gain = nn.Buffer(torch.ones(features))
         self.reduce = nn.Linear(features, rank, bias=False)
         self.token = nn.Linear(rank, config.dim)
         self.skip = nn.Linear(rank, config.dim)
 
     def forward(self, states: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        reduced = self.reduce((states.flatten(-3) - self.mean) * self.scale)
+        reduced = self.reduce((states.flatten(-3) - self.mean) * self.gain)
         return self.token(reduced), self.skip(reduced)
 
 

@@ -166,7 +166,7 @@ def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
     g = Graph(folder, "vision.safetensors", "connectors.safetensors")
     cells = vision_cells(g, config)
     probabilities = g.op("Softmax", g.linear(cells, "classifier"), axis=-1)
-    centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.scale"))
+    centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(centred, "vision.token"))
     pixels = [3, config.vision.pixels, config.vision.pixels]
@@ -208,7 +208,7 @@ def export_audio(folder: Path, config: NanoConfig = CONFIG) -> None:
     """`audio.onnx`: log-mel `[1, 80, frames]` (whole half seconds) to soft tokens and skips `[tokens, 384]`."""
     g = Graph(folder, "audio.safetensors", "connectors.safetensors")
     flat = g.op("Reshape", audio_states(g, config), g.constant([0, -1], np.int64))
-    centred = g.op("Mul", g.op("Sub", flat, g.weight("audio.mean")), g.weight("audio.scale"))
+    centred = g.op("Mul", g.op("Sub", flat, g.weight("audio.mean")), g.weight("audio.gain"))
     reduced = g.op("MatMul", centred, g.op("Transpose", g.weight("audio.reduce.weight"), perm=[1, 0]))
     outputs = {"tokens": g.linear(reduced, "audio.token"), "skips": g.linear(reduced, "audio.skip")}
     g.save(folder / "audio.onnx", {"mel": (TensorProto.FLOAT, [1, config.audio.mels, "frames"])}, outputs)

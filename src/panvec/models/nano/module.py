@@ -11,7 +11,7 @@ from panvec.models.nano.towers import AudioTower, VisionTower
 from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
-TRAINED = ("vision", "audio", "markers", "head")
+_TRAINED = ("vision.", "audio.", "markers.", "head.")
 
 
 class NanoModule(nn.Module):
@@ -48,7 +48,7 @@ class NanoModule(nn.Module):
     def load_trained(self, folder: Path = WEIGHTS) -> "NanoModule":
         """Take what training changes from a weights folder."""
         missing, unknown = self.load_state_dict(_tensors(folder / "connectors.safetensors"), strict=False)
-        lost = [name for name in missing if name.startswith(TRAINED) and not name.startswith("vision.classifier")]
+        lost = [name for name in missing if name.startswith(_TRAINED) and not name.startswith("vision.classifier")]
         if lost or unknown:
             raise ValueError(f"connectors.safetensors lacks {lost} and has unknown {unknown}")
         return self
@@ -56,7 +56,7 @@ class NanoModule(nn.Module):
     def trained_state(self) -> dict[str, Tensor]:
         """What training changes, by name."""
         state = self.state_dict()
-        return {k: v for k, v in state.items() if k.startswith(TRAINED) and not k.startswith("vision.classifier")}
+        return {k: v for k, v in state.items() if k.startswith(_TRAINED) and not k.startswith("vision.classifier")}
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""

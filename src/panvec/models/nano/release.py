@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from panvec.models.nano.assemble import SOURCES
-from panvec.models.nano.config import DIMS, PROMPTS
+from panvec.models.nano.config import DIMS, PASSAGE, PROMPTS, QUERY
 from panvec.models.nano.export import export
 from panvec.models.nano.module import NanoModule
 
@@ -20,17 +20,34 @@ FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio
 TRAINED = "connectors.safetensors"
 _RANGE = 0.9999
 """The share of training values that an int8 range covers; what lies beyond is clipped."""
+_SENTENCE_TRANSFORMERS: dict[str, Any] = {
+    "modules.json": [
+        {"idx": 0, "name": "0", "path": "", "type": "panvec.models.nano.sentence_transformer.NanoSentenceTransformer"}
+    ],
+    "config_sentence_transformers.json": {
+        "model_type": "SentenceTransformer",
+        "prompts": {"query": QUERY, "document": PASSAGE},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine",
+    },
+}
 
 
 def release(model: NanoModule, vectors: Tensor, folder: Path) -> None:
     """Release `model` into `folder`; `vectors` `[n, 384]` (training texts and media, before the head) shape the head."""
     with torch.no_grad():
         model.head.weight.copy_(nested_rotation(vectors))
-    state = {name: tensor.to(torch.float16 if tensor.numel() > 20_000 and name != "head.weight" else torch.float32) for name, tensor in model.trained_state().items()}
-    save_file(state, folder / TRAINED)
+    save_file({name: _small(name, tensor) for name, tensor in model.trained_state().items()}, folder / TRAINED)
+    for name, content in _SENTENCE_TRANSFORMERS.items():
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     export(folder)
     rotated = vectors @ model.head.weight.T
     (folder / "manifest.json").write_text(json.dumps(manifest(folder, rotated), indent=1) + "\n", encoding="utf-8")
+
+
+def _small(name: str, tensor: Tensor) -> Tensor:
+    """Matrices in float16; the head, which must stay orthogonal, and small tensors in float32."""
+    return tensor.half() if tensor.numel() > 20_000 and name != "head.weight" else tensor
 
 
 def nested_rotation(vectors: Tensor) -> Tensor:
