@@ -51,7 +51,7 @@ def medians(contestants: dict[str, Callable[[], object]], runs: int) -> dict[str
 
 def text_contestants(embedder: Embedder, texts: list[str]) -> dict[str, Callable[[], object]]:
     """The same texts through every engine there is."""
-    nano = embedder._model  # noqa: SLF001
+    nano = embedder._model
     assert isinstance(nano, Nano)
     cut = []
     for text in texts:
@@ -101,7 +101,9 @@ def make_media(folder: Path) -> dict[str, Image | Audio | Video]:
             container.mux(video.encode(frame))
         wave = (0.2 * np.sin(np.arange(48_000 * 30) * 0.06)).astype(np.float32)[None]
         for start in range(0, wave.shape[1], 1024):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, start : start + 1024]), format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(wave[:, start : start + 1024]), format="fltp", layout="mono"
+            )
             frame.sample_rate, frame.pts = 48_000, start
             container.mux(sound.encode(frame))
         container.mux(video.encode(None))
@@ -129,7 +131,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
     embedder = Embedder(threads=2)
-    nano = embedder._model  # noqa: SLF001
+    nano = embedder._model
     assert isinstance(nano, Nano)
     table = Table("what (bar)", "who", "median ms", "panvec is", title="panvec-nano, 2 threads")
     query, passage = tokens(QUERY_16, 16, nano), tokens(PASSAGE_128, 128, nano)
@@ -140,7 +142,9 @@ def main() -> None:
             table.add_row(name, who, f"{value:.1f}", "" if who == "panvec" else f"{ratio:.2f} times as fast")
     with tempfile.TemporaryDirectory() as folder:
         for name, part in make_media(Path(folder)).items():
-            table.add_row(name, "panvec", f"{medians({'x': lambda part=part: embedder.embed(part)}, max(runs // 3, 3))['x']:.0f}", "")
+            table.add_row(
+                name, "panvec", f"{medians({'x': lambda part=part: embedder.embed(part)}, max(runs // 3, 3))['x']:.0f}", ""
+            )
     for name, value in process_times(max(runs // 3, 3)).items():
         table.add_row(name, "panvec" if "panvec" in name or "cold" in name else "", f"{value:.0f}", "")
     Console(width=120).print(table)

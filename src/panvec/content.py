@@ -95,7 +95,7 @@ class Medium:
         if isinstance(self.source, np.ndarray):
             self._check_array(self.source)
 
-    def _check_array(self, array: NDArray[Any]) -> None:
+    def _check_array(self, array: NDArray[Any]) -> None:  # noqa: ARG002
         raise InputError(f"{type(self).__name__} takes no numpy array: give a path, bytes or a file object")
 
     @property

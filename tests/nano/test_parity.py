@@ -26,9 +26,7 @@ def test_texts_equal_the_torch_model(embedder: Embedder, torch_embedder: Embedde
     assert cosines.min() >= 0.999
 
 
-def test_media_are_as_near_to_the_torch_model_as_promised(
-    embedder: Embedder, torch_embedder: Embedder, media, tone
-) -> None:
+def test_media_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, torch_embedder: Embedder, media, tone) -> None:
     contents = [
         Image(media / "coffee-cup.jpg"),
         Audio(media / "dog-bark.ogg"),

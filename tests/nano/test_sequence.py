@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_every_position_counts_once_over_all_windows(length: int, prompt: int, o
 def test_neighbouring_windows_share_the_overlap(length: int) -> None:
     frame = Frame(Positions.words([0], DIM), Positions.words([2], DIM))
     cut = windows(words(length), frame, 128, 32)
-    for left, right in zip(cut, cut[1:], strict=False):
+    for left, right in itertools.pairwise(cut):
         shared = set(left.positions.ids[1:-1].tolist()) & set(right.positions.ids[1:-1].tolist())
         assert len(shared) >= 32
 

@@ -3,13 +3,16 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from panvec.cli.inputs import AsJson, Threads, mixed, text_or_file
 from panvec.content import Content
 from panvec.errors import InputError
+
+if TYPE_CHECKING:
+    from panvec.collections.folder import Folder, Hit
 
 
 def search(
@@ -44,7 +47,7 @@ def search(
 
     mix = mixed() if any((text, image, audio, video, document)) else None
     if mix is not None and folder is None and query is not None:
-        query, folder = None, Path(query)
+        folder, query = Path(query), None
     if folder is None or (query is None) == (mix is None):
         raise InputError("give a query (text, a file, or --text, --image, ...) and one folder: see panvec search --help")
     if kind not in (None, "image", "audio", "video", "document"):
@@ -56,7 +59,13 @@ def search(
     hits = collection.search(vector, count=count, kind=kind)
     if as_json:
         rows = [
-            {"file": str(folder / h.path), "kind": h.kind, "score": round(h.score, 6), "where": str(h.span), "span": vars(h.span)}
+            {
+                "file": str(folder / h.path),
+                "kind": h.kind,
+                "score": round(h.score, 6),
+                "where": str(h.span),
+                "span": vars(h.span),
+            }
             for h in hits
         ]
         print(json.dumps({"space_id": embedder.space_id, "embedded": embedded, "hits": rows, "errors": collection.errors}))
@@ -66,20 +75,28 @@ def search(
         print(f"not searched: {name}: {reason}", file=sys.stderr)
 
 
-def _update(collection, refresh: bool) -> int:  # type: ignore[no-untyped-def]
+def _update(collection: "Folder", refresh: bool) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("embedding"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         return int(
-            collection.update(lambda done, of, name: bar.update(task, completed=done, total=of, description=name), again=refresh)
+            collection.update(
+                lambda done, of, name: bar.update(task, completed=done, total=of, description=name), again=refresh
+            )
         )
 
 
-def _print(hits, folder: Path) -> None:  # type: ignore[no-untyped-def]
+def _print(hits: "list[Hit]", folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -90,5 +107,4 @@ def _print(hits, folder: Path) -> None:  # type: ignore[no-untyped-def]
     table = Table("", "file", "kind", "score", "where", box=None, pad_edge=False)
     for rank, hit in enumerate(hits, 1):
         table.add_row(str(rank), Text(hit.path), hit.kind, f"{hit.score:.3f}", str(hit.span))
-    console = Console()
-    console.print(table if console.is_terminal else table, soft_wrap=not console.is_terminal)
+    Console().print(table)

@@ -15,7 +15,9 @@ _TOGETHER = 32
 
 def embed(
     inputs: Annotated[list[str], typer.Argument(help="Files, folders or texts.")],
-    out: Annotated[Path | None, typer.Option(help="A .npy, .jsonl or .parquet file (default: JSON lines to the screen).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .npy, .jsonl or .parquet file (default: JSON lines to the screen).")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="What the vectors are for, such as 'document'.")] = None,
     dim: Annotated[int | None, typer.Option(help="A nested dimension: 384, 256, 128 or 64.")] = None,
     precision: Annotated[str, typer.Option(help="float32, int8 or binary.")] = "float32",

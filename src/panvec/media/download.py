@@ -25,8 +25,8 @@ def fetch(url: str, limits: Limits) -> bytes:
         LimitError: over `download_bytes` or `download_seconds`.
     """
     deadline = time.monotonic() + limits.download_seconds
-    request = urllib.request.Request(url, headers={"User-Agent": "panvec"})  # noqa: S310
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "panvec"})  # noqa: S310
         with _opener().open(request, timeout=limits.download_seconds) as response:
             return _body(response, url, deadline, limits)
     except TimeoutError as error:

@@ -28,6 +28,8 @@ from panvec.media.source import Blob
 
 _DENSE = 8
 """Frames stored for one sampled, from which on those that no other frame refers to need not be decoded."""
+_COARSE = 2
+"""Scale down from which on the deblocking filter is left out: a fifth of the time, 39 dB and more of the same picture."""
 _THREADS = 2
 
 
@@ -65,10 +67,7 @@ class Film:
     def shots(self, fps: float, at_least: int) -> Iterator[Shot]:
         """Every frame that may be sampled at `fps`, in order. MediaError at the end of a file that has been truncated."""
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = _THREADS
-        if rate >= _DENSE * fps:
-            self._stream.codec_context.skip_frame = "NONREF"
+        self._hurry(dense=rate >= _DENSE * fps, at_least=at_least)
         start = end = 0.0
         for frame in decoded_frames(self._container, self._stream, self.name):
             check_pixels(self.name, (frame.width, frame.height), self.limits.video_pixels)
@@ -86,6 +85,15 @@ class Film:
                 f"{self.name}: has {self._stream.frames:,} frames, over the limit of {self.limits.video_frames:,}: "
                 "cut it, or raise Limits.video_frames"
             )
+
+    def _hurry(self, *, dense: bool, at_least: int) -> None:
+        self._stream.thread_type = "AUTO"
+        context = self._stream.codec_context
+        context.thread_count = _THREADS
+        if dense:
+            context.skip_frame = "NONREF"
+        if min(context.width, context.height) >= _COARSE * at_least:
+            context.options = {"skip_loop_filter": "all"}
 
     def _pixels(self, frame: Any, at_least: int) -> RGB:
         aspect = float(self._stream.sample_aspect_ratio or 1)

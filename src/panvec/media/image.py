@@ -199,7 +199,7 @@ def _flatten(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode.startswith("I") or picture.mode == "F":
         return PIL.Image.fromarray(_stretch(np.asarray(picture))).convert("RGB")
     if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
+        layer = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
         return PIL.Image.alpha_composite(PIL.Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return picture.convert("RGB")
 

@@ -102,7 +102,7 @@ def _load_nano(engine: str, threads: int | None) -> Model:
 MODELS: dict[str, ModelCard] = {
     "nano": ModelCard(
         "nano",
-        "the embedded default: multilingual-e5-small, EfficientNet-Lite2 and Whisper base joined by connectors; offline, no torch",
+        "the embedded default: multilingual-e5-small, EfficientNet-Lite2 and Whisper base, joined; offline, no torch",
         (384, 256, 128, 64),
         ("text", "image", "audio", "video", "document"),
         "MIT and Apache-2.0 parts; see NOTICE",
@@ -195,9 +195,7 @@ class Embedder:
         empty = finish(np.ones(self.dims[0], np.float32))
         return np.stack(rows) if rows else np.empty((0, *empty.shape), empty.dtype)
 
-    def embed_segments(
-        self, x: Input, *, task: Task | str | None = None, dim: int | None = None
-    ) -> list[tuple[Vector, Span]]:
+    def embed_segments(self, x: Input, *, task: Task | str | None = None, dim: int | None = None) -> list[tuple[Vector, Span]]:
         """One vector for each window of text, page, or stretch of seconds of `x`, with its span in `x`.
 
         Raises:
@@ -224,7 +222,7 @@ class Embedder:
             return error
         if not self.allow_network:
             return content
-        return Content(*(replace(p, allow_network=True) if isinstance(p, Medium) else p for p in content))  # type: ignore[arg-type]
+        return Content(*(replace(p, allow_network=True) if isinstance(p, Medium) else p for p in content))
 
     def _dim(self, dim: int | None) -> int:
         if dim is None:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panvec.models.nano.config import MARKERS, QUERY, WEIGHTS
+from panvec.models.nano.connectors import AudioConnector, VisionConnector
 from panvec.models.nano.module import NanoModule
 from panvec.models.nano.release import release
 from panvec.models.nano.sequence import Array
@@ -55,7 +56,9 @@ def load_images(data: Path, cache: Path, texts: Texts) -> Media:
 
 def load_sounds(data: Path, cache: Path, texts: Texts) -> Media:
     """Sounds with their class's phrases, and spoken captions with their text."""
-    sounds = [("animal_sounds", r, zlib.crc32(r["audio"].encode()) % 5 != 0) for r in _rows(data / "animal_sounds/labels.jsonl")]
+    sounds = [
+        ("animal_sounds", r, zlib.crc32(r["audio"].encode()) % 5 != 0) for r in _rows(data / "animal_sounds/labels.jsonl")
+    ]
     sounds += [("urbansound8k", r, r["fold"] != 3) for r in _rows(data / "urbansound8k/labels.jsonl")]
     speech = [("flickr8k_speech", r, r["split"] == "train") for r in _rows(data / "flickr8k_speech/captions.jsonl")]
     labels = sorted({row["label"] for _, row, _ in sounds})
@@ -70,9 +73,7 @@ def load_sounds(data: Path, cache: Path, texts: Texts) -> Media:
     return _media(features, vectors, positives, [t for _, _, t in sounds + speech], groups)
 
 
-def _media(
-    features: list[Array], vectors: Array, positives: list[list[int]], train: list[bool], groups: list[int]
-) -> Media:
+def _media(features: list[Array], vectors: Array, positives: list[list[int]], train: list[bool], groups: list[int]) -> Media:
     texts = F.normalize(torch.from_numpy(vectors), dim=-1)
     split = [[i for i, t in enumerate(train) if t is wanted] for wanted in (True, False)]
     return Media([torch.from_numpy(f).float() for f in features], texts, positives, split[0], split[1], groups)
@@ -87,7 +88,7 @@ class Pooler:
 
     def __init__(self, model: NanoModule, kind: str, ends: Tensor) -> None:
         self.model, self.kind, self.ends = model, kind, ends
-        self.connector = model.vision if kind == "image" else model.audio
+        self.connector: VisionConnector | AudioConnector = model.vision if kind == "image" else model.audio
         self.gate = ("image", "audio").index(kind)
 
     def parts(self, features: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,7 +117,7 @@ class Pooler:
     @torch.inference_mode()
     def all(self, features: list[Tensor]) -> Tensor:
         """`__call__` in batches."""
-        return torch.cat([self([f for f in features[i : i + 128]]) for i in range(0, len(features), 128)])
+        return torch.cat([self(list(features[i : i + 128])) for i in range(0, len(features), 128)])
 
 
 def start_closed_form(pooler: Pooler, media: Media, ridge: float) -> None:
@@ -135,7 +136,7 @@ def start_closed_form(pooler: Pooler, media: Media, ridge: float) -> None:
     weight = _ridge(x.double(), (target - bias).double(), ridge).float()
     with torch.no_grad():
         connector.skip.bias.copy_(bias)
-        if pooler.kind == "image":
+        if isinstance(connector, VisionConnector):
             connector.skip.weight.copy_(weight.T)
         else:
             left, values, right = torch.linalg.svd(weight, full_matrices=False)
@@ -146,9 +147,11 @@ def start_closed_form(pooler: Pooler, media: Media, ridge: float) -> None:
 
 
 def _ridge(x: Tensor, y: Tensor, ridge: float) -> Tensor:
-    if x.shape[0] > x.shape[1]:
-        return torch.linalg.solve(x.T @ x + ridge * torch.eye(x.shape[1], dtype=x.dtype), x.T @ y)
-    return x.T @ torch.linalg.solve(x @ x.T + ridge * torch.eye(x.shape[0], dtype=x.dtype), y)
+    tall = x.shape[0] > x.shape[1]
+    gram = x.T @ x if tall else x @ x.T
+    gram.diagonal().add_(ridge)
+    solved: Tensor = torch.linalg.solve(gram, x.T @ y if tall else y)
+    return solved if tall else x.T @ solved
 
 
 def start_tokens(model: NanoModule, texts: Texts) -> None:
@@ -220,7 +223,7 @@ def train(model: NanoModule, jobs: list[tuple[Pooler, Media, int]], args: argpar
         loss = contrast(vectors, items, media, memories[turn], args.temperature)
         memories[turn].push(items, vectors)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(trainable, 1.0)
         optimizer.step()
         if step % 12 < 2:
@@ -235,7 +238,7 @@ def train(model: NanoModule, jobs: list[tuple[Pooler, Media, int]], args: argpar
 def augment(features: Tensor, kind: str) -> Tensor:
     """A photo mirrored by chance and some of its cells' features dropped; a sound with some dropped."""
     if kind == "image" and torch.rand(()) < 0.5:
-        features = features.unflatten(0, (3, 3)).flip(1).flatten(0, 1)
+        features = features.reshape(3, 3, -1).flip(1).flatten(0, 1)
     return F.dropout(features, 0.1)
 
 
@@ -283,7 +286,13 @@ def main() -> None:
     train(model, [(see, images, 128), (hear, sounds, 96)], args)
     scores = evaluate(see, images, hear, sounds)
     print("trained", scores, flush=True)
-    vectors = torch.cat([images.texts, see.all([images.features[i] for i in images.train]), hear.all([sounds.features[i] for i in sounds.train])])
+    vectors = torch.cat(
+        [
+            images.texts,
+            see.all([images.features[i] for i in images.train]),
+            hear.all([sounds.features[i] for i in sounds.train]),
+        ]
+    )
     release(model, vectors, args.out)
 
 

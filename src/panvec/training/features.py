@@ -37,7 +37,7 @@ class Texts:
     def encode(self, texts: list[str], prompt: str, cache: Path) -> Array:
         """Sums of the trunk's outputs `[texts, 384]`, from `cache` if it holds them."""
         if cache.exists() and len(cached := np.load(cache)) == len(texts):
-            return cached
+            return np.asarray(cached, np.float32)
         none = Frame(Positions.words([], CONFIG.dim), Positions.words([], CONFIG.dim))
         ids = [encoding.ids for encoding in self.tokenizer.encode_batch([prompt + text for text in texts])]
         cut = [windows(Positions.words(i[:512], CONFIG.dim), none, CONFIG.trunk.positions, 0)[0] for i in ids]

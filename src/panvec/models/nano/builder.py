@@ -47,7 +47,7 @@ class Builder:
         self.engine = engine
         try:
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # noqa: BLE001  tokenizers raises plain Exception
+        except Exception as error:
             raise ModelError(f"cannot read {folder / 'tokenizer.json'} ({error}): install panvec again") from error
         self._markers = trained["markers.tokens"]
         self._image_gate, self._audio_gate, self._marker_gate = (float(gate) for gate in trained["markers.gates"])
@@ -159,7 +159,9 @@ class Builder:
 
 def _settled(part: Text | Image | Audio | Video | Document, limits: Limits) -> Text | Image | Audio | Video | Document:
     """The same part on bytes if its source can be read only once, or had better be (a file object, a URL)."""
-    once = not isinstance(part, Text) and (hasattr(part.source, "read") or (isinstance(part.source, str) and ":" in part.source))
+    once = not isinstance(part, Text) and (
+        hasattr(part.source, "read") or (isinstance(part.source, str) and ":" in part.source)
+    )
     if isinstance(part, Text) or not once:
         return part
     blob = resolve(part, limits)

@@ -10,6 +10,7 @@ from torch.nn.functional import softmax
 
 from panvec.models.nano.config import MARKERS, NanoConfig
 
+
 class VisionConnector(nn.Module):
     """Cells `[batch, n, 1280]` to soft tokens and skips, each `[batch, n, 384]`.
 
@@ -33,7 +34,7 @@ class VisionConnector(nn.Module):
 
 
 class AudioConnector(nn.Module):
-    """Pooled states `[n, 2, 7, 512]` (mean and deviation of every layer over half a second) to soft tokens and skips `[n, 384]`.
+    """Pooled states `[n, 2, 7, 512]` (mean and deviation of every layer) to soft tokens and skips `[n, 384]`.
 
     Sounds live in the low layers, speech in the high ones: each layer is standardised, then all are reduced together.
     """

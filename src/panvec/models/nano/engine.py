@@ -46,7 +46,7 @@ class Engine:
                 path = self.folder / f"{name}.onnx"
                 try:
                     self._sessions[name] = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-                except Exception as error:  # noqa: BLE001  onnxruntime raises a class of its own for each cause
+                except Exception as error:
                     raise ModelError(f"cannot load {path} ({error}): install panvec again") from error
             return self._sessions[name]
 

@@ -6,6 +6,7 @@ its connector).
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,12 +26,12 @@ class Graph:
     def __init__(self, folder: Path, *files: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
-        self.where = {}
+        self.where: dict[str, tuple[str, int, dict[str, Any]]] = {}
         for file in files:
             header, start = read_header(folder / file)
             self.where |= {name: (file, start, entry) for name, entry in header.items()}
 
-    def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> str:
         """Append a node; the name of its first output."""
         names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
@@ -117,7 +118,9 @@ def export_trunk(folder: Path, config: NanoConfig = CONFIG) -> None:
         x = g.norm(g.op("Add", x, attended), f"{name}.attention_norm", trunk.epsilon)
         hidden = g.op("Gelu", g.linear4(x, f"{name}.up"))
         x = g.norm(g.op("Add", x, g.linear4(hidden, f"{name}.down")), f"{name}.hidden_norm", trunk.epsilon)
-    sums = g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", g.constant([1], np.int64)), x), g.constant([1], np.int64))
+    sums = g.op(
+        "Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", g.constant([1], np.int64)), x), g.constant([1], np.int64)
+    )
     g.save(
         folder / "trunk.onnx",
         {

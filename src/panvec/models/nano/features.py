@@ -43,7 +43,7 @@ def log_mel(samples: Array, config: AudioConfig) -> Array:
     spectrum = np.fft.rfft(frames * _hann(config.window), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     mel = np.log10(np.maximum(_mel_filters(config.hz, config.window, config.mels) @ power.T, 1e-10))
-    return ((np.maximum(mel, mel.max() - 8) + 4) / 4).astype(np.float32)
+    return np.asarray((np.maximum(mel, mel.max() - 8) + 4) / 4, np.float32)
 
 
 @cache

@@ -39,7 +39,7 @@ class Nano:
         self.config = config
         self.space_id: str = manifest["space_id"]
         self.dims = config.dims
-        self.modalities = ("text", "image", "audio", "video", "document")
+        self.modalities: tuple[str, ...] = ("text", "image", "audio", "video", "document")
         self.prompts = PROMPTS
         self.int8_ranges = {int(dim): np.asarray(r, np.float32) for dim, r in manifest["int8_ranges"].items()}
         self.engine = _engine(engine, folder, threads)
@@ -99,9 +99,7 @@ class Nano:
         for part in typed_parts(content, limits):
             self._builder.add(part, sequence, limits)
             if len(sequence) > limits.tokens:
-                raise LimitError(
-                    f"{content.name} has over {limits.tokens} tokens: split it, or raise Limits(tokens=...)"
-                )
+                raise LimitError(f"{content.name} has over {limits.tokens} tokens: split it, or raise Limits(tokens=...)")
         return sequence
 
     def _vectors(self, contents: list[Positions], prompt: str) -> list[Vector]:
@@ -146,7 +144,7 @@ def _engine(name: str, folder: Path, threads: int | None) -> Any:
 def typed_parts(content: Content, limits: Limits) -> Iterator[Text | Image | Audio | Video | Document]:
     """The parts of a content, each path as the modality that its file holds."""
     for part in content:
-        yield part if isinstance(part, Text | Medium) else detect(part, limits)  # type: ignore[misc]
+        yield part if isinstance(part, Text | Medium) else detect(part, limits)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -164,5 +162,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not path.is_file() or path.stat().st_size != entry["bytes"]:
             raise ModelError(f"{path} is missing or not of {entry['bytes']} bytes: install panvec again")
     return manifest
-
-

@@ -37,9 +37,7 @@ class NanoModule(nn.Module):
     def load_frozen(self, folder: Path = WEIGHTS) -> "NanoModule":
         """Take the frozen parts from a weights folder."""
         vision = _tensors(folder / "vision.safetensors")
-        self.vision.classifier.load_state_dict(
-            {name: vision.pop(f"classifier.{name}") for name in ("weight", "bias")}
-        )
+        self.vision.classifier.load_state_dict({name: vision.pop(f"classifier.{name}") for name in ("weight", "bias")})
         self.vision_tower.load_state_dict(vision)
         self.audio_tower.load_state_dict(_tensors(folder / "audio.safetensors"))
         self.trunk.load_state_dict(_tensors(folder / "trunk.safetensors"))

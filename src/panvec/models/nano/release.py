@@ -1,6 +1,7 @@
 """Write what training changed into a weights folder: connectors, head, int8 ranges, graphs, manifest."""
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -64,16 +65,19 @@ def nested_rotation(vectors: Tensor) -> Tensor:
     axes = torch.linalg.qr(axes).Q
     generator = torch.Generator().manual_seed(0)
     bounds = [0, *sorted(DIMS)[:-1], axes.shape[1] - 1]
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         noise = torch.randn(stop - start, stop - start, generator=generator, dtype=torch.float64)
         axes[:, start:stop] = axes[:, start:stop] @ torch.linalg.qr(noise).Q
-    return axes.T.float()
+    head: Tensor = axes.T.float()
+    return head
 
 
 def manifest(folder: Path, rotated: Tensor) -> dict[str, Any]:
     """What the folder holds: every file with its size and SHA-256, sources, dims, prompts, int8 ranges, space id."""
     names = [*FROZEN, TRAINED, "trunk.onnx", "vision.onnx", "audio.onnx"]
-    files = {name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in names}
+    files: dict[str, dict[str, Any]] = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in names
+    }
     revision = hashlib.sha256("".join(files[name]["sha256"] for name in [*FROZEN, TRAINED]).encode()).hexdigest()[:12]
     return {
         "name": NAME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,13 +20,13 @@ from panvec.models.nano.sequence import pack
 _PARTS = {"text": Text, "image": Image, "audio": Audio, "video": Video, "document": Document}
 
 
-class NanoSentenceTransformer(InputModule):  # type: ignore[misc]
+class NanoSentenceTransformer(InputModule):
     """Inputs: a str, a PIL image, any panvec part or `Content`, or a dict of modality to source, in order."""
 
-    modalities = ["text", "image", "audio", "video", "message"]
+    modalities: ClassVar = ["text", "image", "audio", "video", "message"]
 
     def __init__(self, folder: Path = WEIGHTS) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.folder = folder
         self.nano = Nano(folder, engine="torch")
         self.model = self.nano.engine.module
@@ -66,7 +66,7 @@ class NanoSentenceTransformer(InputModule):  # type: ignore[misc]
         raise InputError(f"cannot save to {output_path}: release trained weights with panvec.models.nano.release")
 
     @classmethod
-    def load(cls, model_name_or_path: str, **_: Any) -> NanoSentenceTransformer:
+    def load(cls, model_name_or_path: str, *_: Any, **__: Any) -> NanoSentenceTransformer:
         """The module of a weights folder."""
         return cls(Path(model_name_or_path))
 

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from panvec.models.nano.config import AudioConfig, VisionConfig
 
 # repeats, kernel, stride, expansion, channels out: EfficientNet-Lite0 (Tan & Le, arXiv 1905.11946; TPU repository, "lite")
-_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 _WIDTH, _DEPTH = 1.1, 1.2
 
 
@@ -55,7 +63,7 @@ class MobileBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = self.project(F.relu6(self.depthwise(y)))
+        y = cast(Tensor, self.project(F.relu6(self.depthwise(y))))
         return x + y if self.residual else y
 
 

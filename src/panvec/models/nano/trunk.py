@@ -43,7 +43,7 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(TrunkLayer(config) for _ in range(config.layers))
 
     def forward(self, embeddings: Tensor, mask: Tensor) -> Tensor:  # noqa: D102
-        x = self.norm(embeddings + self.positions[: embeddings.shape[1]])
+        x: Tensor = self.norm(embeddings + self.positions[: embeddings.shape[1]])
         for layer in self.layers:
             x = layer(x, mask[:, None, None, :])
         return x

@@ -61,8 +61,7 @@ def unpack4(codes: NDArray[np.uint8], scales: NDArray[Any]) -> NDArray[np.float3
 
 def pack4(nibbles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Nibbles `[rows, columns]` (0..15) as bytes `[rows, columns / 2]`, the low nibble first."""
-    packed: NDArray[np.uint8] = nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)
-    return packed
+    return np.bitwise_or(nibbles[:, 0::2], np.left_shift(nibbles[:, 1::2], 4)).astype(np.uint8)
 
 
 def quantize4(matrix: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
