@@ -171,7 +171,7 @@ def test_unfit_arrays(array: np.ndarray, said: str) -> None:
 def test_shorter_side_stays_long_enough(kind: str, size: tuple[int, int]) -> None:
     pixels = read_image(Image(image_bytes(kind, corners(*size))), LIMITS, at_least=512)
     shorter = min(pixels.shape[:2])
-    assert min(min(size), 512) <= shorter <= min(min(size), 1023)
+    assert min(*size, 512) <= shorter <= min(*size, 1023)
     assert abs(pixels.shape[1] / pixels.shape[0] - size[0] / size[1]) < 0.02 * size[0] / size[1]
     assert quarters(pixels) == "rgbw"
 
@@ -207,7 +207,7 @@ def test_pillows_own_limit_is_neither_used_nor_changed(monkeypatch: pytest.Monke
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 100)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for kind in ("PNG", "JPEG", "TIFF", "WEBP"):
+        for kind in ("PNG", "JPEG", "BMP", "WEBP"):
             assert quarters(read_image(Image(image_bytes(kind)), LIMITS)) == "rgbw"
     assert PIL.Image.MAX_IMAGE_PIXELS == 100
 

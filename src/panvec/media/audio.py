@@ -24,6 +24,8 @@ SHORTEST = 1.0
 """A remainder of fewer seconds joins the stretch before it."""
 
 _SCALES = {"int16": 1 / 2**15, "int32": 1 / 2**31}
+_MEAN = {"rematrix_maxval": "1.0"}
+"""Channels are mixed to their weighted mean: two equal ones give either, not 1.4 times it."""
 _MOST_CHANNELS = 8
 """What libav has loudspeaker layouts and mixing rules for."""
 
@@ -66,7 +68,7 @@ def resampled(frames: Iterable[Any], hz: int) -> Iterator[tuple[float | None, Sa
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             yield from _blocks(resampler, None)
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            resampler = av.AudioResampler("flt", "mono", hz)
+            resampler = av.AudioResampler("flt", "mono", hz, options=_MEAN)
         yield from _blocks(resampler, frame)
     yield from _blocks(resampler, None)
 
@@ -113,7 +115,7 @@ def _decoded(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
         if stream is None:
             raise _soundless(blob, container)
         only(container, stream)
-        declared, count = declared_seconds(container, stream), 0
+        declared, count = declared_seconds(container, stream, blob), 0
         check_seconds(blob.name, declared, limits.audio_seconds)
         for _, block in resampled(decoded_frames(container, stream, blob.name), hz):
             count += len(block)

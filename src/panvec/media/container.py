@@ -23,6 +23,9 @@ _FORMATS = (
 _EXACT = {"mov", "matroska", "avi", "wav", "w64", "flac", "aiff", "flv", "asf", "caf"}
 """Containers that declare how long they are; in the others the duration is an estimate."""
 
+_UNKNOWN_SIZE = 0x7FFFFFFF
+"""What writers that cannot go back leave in a RIFF header for its size, or more."""
+
 
 @contextmanager
 def opened(blob: Blob, modality: str) -> Iterator[InputContainer]:
@@ -59,11 +62,11 @@ def only(container: InputContainer, chosen: Any) -> None:
             stream.discard = Discard.all
 
 
-def declared_seconds(container: InputContainer, stream: Any) -> float | None:
+def declared_seconds(container: InputContainer, stream: Any, blob: Blob) -> float | None:
     """How long the container says `stream` is, where it says so."""
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+        return float(stream.duration * stream.time_base) * _riff_excess(blob)
+    return container.duration / av.time_base * _riff_excess(blob) if container.duration else None
 
 
 def check_seconds(name: str, seconds: float | None, most: float) -> None:
@@ -103,6 +106,13 @@ def decoded_frames(container: InputContainer, stream: Any, name: str) -> Iterato
                 raise MediaError(f"{name}: damaged near second {second:.1f}: cannot be decoded there ({broken})") from broken
             second = frame.time if frame.time is not None else second or 0.0
             yield frame
+
+
+def _riff_excess(blob: Blob) -> float:
+    """How many times larger than it is a WAV or AVI says it is, 1 at the least: libav takes only what there is for its length."""
+    head = blob.head(8)
+    said = int.from_bytes(head[4:8], "little") + 8 if head[:4] == b"RIFF" else 0
+    return max(1.0, said / blob.size) if said < _UNKNOWN_SIZE else 1.0
 
 
 def _decodable(stream: Any) -> bool:

@@ -11,7 +11,7 @@ from panvec.errors import LimitError, MediaError
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: PLR0917
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
             raise MediaError(f"{req.full_url}: redirects to {newurl}, and only http and https are fetched")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -26,7 +26,7 @@ from panvec.media.image import RGB, check_pixels
 from panvec.media.shot import Shot
 from panvec.media.source import Blob
 
-_DENSE = 8
+_DENSE = 16
 """Frames stored for one sampled, from which on those that no other frame refers to need not be decoded."""
 _COARSE = 2
 """Scale down from which on the deblocking filter is left out: a fifth of the time, 39 dB and more of the same picture."""
@@ -48,7 +48,7 @@ class Film:
             if stream is None:
                 raise _pictureless(blob, self._container)
             self._stream = stream
-            self._declared = declared_seconds(self._container, stream)
+            self._declared = declared_seconds(self._container, stream, blob)
             self._check_header()
             only(self._container, stream)
             self._open = stack.pop_all()
@@ -65,7 +65,7 @@ class Film:
         return (self._container.start_time or 0) / 1e6
 
     def shots(self, fps: float, at_least: int) -> Iterator[Shot]:
-        """Every frame that may be sampled at `fps`, in order. MediaError at the end of a file that has been truncated."""
+        """Every frame that may be sampled at `fps`, in order."""
         rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         self._hurry(dense=rate >= _DENSE * fps, at_least=at_least)
         start = end = 0.0
@@ -74,6 +74,9 @@ class Film:
             start = max(start, frame.time - self.zero) if frame.time is not None else end
             end = start + (float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 1 / rate)
             yield Shot(start, end, lambda frame=frame: self._pixels(frame, at_least))  # type: ignore[misc]
+
+    def check_whole(self, end: float) -> None:
+        """Nothing, unless pictures and sound end, at second `end`, clearly before the container says; then MediaError."""
         check_whole(self.name, self._container, self._declared, end)
 
     def _check_header(self) -> None:

@@ -126,7 +126,11 @@ def open_picture(blob: Blob, file: BinaryIO, most: int) -> PIL.Image.Image:
     opener = _OPENERS.get(found.name) if found else None
     if opener is None:
         raise unreadable(blob.name, head, "image")
-    picture = opener(file)
+    try:
+        picture = opener(file)
+    except PIL.Image.DecompressionBombError as error:
+        way_out = f"make it smaller, or raise Limits.image_pixels over {most:,} and PIL.Image.MAX_IMAGE_PIXELS as well"
+        raise LimitError(f"{blob.name}: too many pixels for Pillow ({error}): {way_out}") from error
     check_pixels(blob.name, picture.size, most)
     return picture
 

@@ -69,27 +69,32 @@ def read_video(
         LimitError: over `video_bytes`, `video_pixels`, `video_seconds` or `video_frames`.
     """
     with ExitStack() as stack:
-        shots, track = _opened(video, limits, stack, fps=fps, hz=hz, at_least=at_least)
+        shots, track, film = _opened(video, limits, stack, fps=fps, hz=hz, at_least=at_least)
         sampler = _Sampler(_limited(shots, video.name, limits), fps)
         if sampler.shown is None:
             raise MediaError(f"{video.name}: holds no moving pictures: not one frame can be decoded")
-        yield from _joined(_clips(sampler, track, seconds, hz))
+        end = 0.0
+        for clip in _joined(_clips(sampler, track, seconds, hz)):
+            yield clip
+            end = clip.end
+        if film is not None:
+            film.check_whole(end)
 
 
 def _opened(
     video: Video | Image, limits: Limits, stack: ExitStack, *, fps: float, hz: int, at_least: int
-) -> tuple[Iterator[Shot], Soundtrack | None]:
-    """All frames of the video, not converted yet, and its sound, where it has any."""
+) -> tuple[Iterator[Shot], Soundtrack | None, Film | None]:
+    """All frames of the video, not converted yet, its sound, where it has any, and the file they are from, if it is one."""
     if isinstance(video.source, np.ndarray):
-        return _array_shots(video.source, video, limits, at_least), None
+        return _array_shots(video.source, video, limits, at_least), None, None
     if isinstance(video.source, PIL.Image.Image):
-        return animation_shots(video.source, video.name, limits, at_least), None
+        return animation_shots(video.source, video.name, limits, at_least), None, None
     blob = resolve(video, limits)
     if has_frames(blob, limits):
-        return animation_shots(blob, blob.name, limits, at_least), None
+        return animation_shots(blob, blob.name, limits, at_least), None, None
     film = stack.enter_context(Film(blob, limits))
     track = stack.enter_context(Soundtrack(blob, film.zero, hz))
-    return film.shots(fps, at_least), track if track.exists else None
+    return film.shots(fps, at_least), track if track.exists else None, film
 
 
 def _limited(shots: Iterator[Shot], name: str, limits: Limits) -> Iterator[Shot]:
@@ -145,7 +150,7 @@ class _Sampler:
 
 
 def _clips(sampler: _Sampler, track: Soundtrack | None, seconds: float, hz: int) -> Iterator[Clip]:
-    """Clips of exactly `seconds`, but for the last."""
+    """Clips of exactly `seconds`, but for the last; only one that will be joined to the clip before it may be without a frame."""
     for index in count():
         start, end = index * seconds, (index + 1) * seconds
         frames = sampler.until(end)
@@ -154,7 +159,9 @@ def _clips(sampler: _Sampler, track: Soundtrack | None, seconds: float, hz: int)
         finish = max(sampler.end, track.end if track else 0.0) if over else math.inf
         end = min(end, finish)
         if end > start:
-            yield Clip(start, end, frames or sampler.carried(start), _padded(sound, round((end - start) * hz)))
+            if not frames and (not index or end - start >= SHORTEST):
+                frames = sampler.carried(start)
+            yield Clip(start, end, frames, _padded(sound, round((end - start) * hz)))
         if finish <= end or end <= start:
             return
 
