@@ -75,7 +75,7 @@ def text_contestants(embedder: Embedder, texts: list[str]) -> dict[str, Callable
         from sentence_transformers import SentenceTransformer
 
         torch.set_num_threads(2)
-        model = SentenceTransformer(str(WEIGHTS), device="cpu")
+        model = SentenceTransformer(str(WEIGHTS), device="cpu", trust_remote_code=True)
         contestants["sentence-transformers fp32"] = lambda: model.encode(texts)
     except ImportError:
         pass

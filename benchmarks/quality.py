@@ -1,7 +1,7 @@
 """Development scores of panvec-nano: `python benchmarks/quality.py DATA`.
 
-DATA holds `flickr8k`, `animal_sounds`, `urbansound8k` and `flickr8k_speech`; only what training held back is scored. Uses nothing but
-`Embedder` and numpy.
+DATA holds `flickr8k`, `animal_sounds`, `urbansound8k` and `flickr8k_speech`; only what training held back is
+scored. Uses nothing but `Embedder` and numpy.
 """
 
 import argparse

@@ -163,7 +163,7 @@ def test_wav_of_unknown_length_is_read_to_its_end() -> None:
 @pytest.mark.parametrize(("container", "codec"), [("flac", "flac"), ("ipod", "aac"), ("matroska", "aac")])
 def test_half_a_file_is_an_error(container: str, codec: str) -> None:
     data = audio_bytes(container, codec, np.random.default_rng(0).normal(0, 0.1, 10 * HZ).astype(np.float32))
-    with pytest.raises(MediaError, match="truncated|damaged"):
+    with pytest.raises(MediaError, match=r"truncated|damaged"):
         read(data[: len(data) // 2])
 
 
@@ -197,16 +197,16 @@ def test_a_picture_is_named() -> None:
 
 def test_an_hour_in_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "hour.wav"
-    minute = (tone(60, 8000) * 32767).astype("<i2").tobytes()
+    minute = (tone(60, 1000) * 32767).astype("<i2").tobytes()
     with path.open("wb") as file:
-        file.write(wav_header(8000, 3600 * 8000))
+        file.write(wav_header(1000, 3600 * 1000))
         for _ in range(60):
             file.write(minute)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
-    count = sum(len(sound.samples) for sound in read_audio(Audio(path), LIMITS))
+    count = sum(len(sound.samples) for sound in read_audio(Audio(path), LIMITS, hz=2000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert abs(count - 3600 * 16_000) < 100
-    assert peak < 10_000_000
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000
+    assert abs(count - 3600 * 2000) < 100
+    assert peak < 2_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000

@@ -181,7 +181,7 @@ def test_half_a_file_is_truncated() -> None:
     for container in ("matroska", "avi"):
         codec = "mpeg4" if container == "avi" else "libx264"
         data = video_bytes(container, codec, times=[index / 10 for index in range(60)], pictures=pictures)
-        with pytest.raises(MediaError, match="truncated|damaged"):
+        with pytest.raises(MediaError, match=r"truncated|damaged"):
             read(data[: len(data) // 2])
 
 

@@ -110,7 +110,7 @@ def test_unfit_file_objects(tmp_path: Path) -> None:
 
 def test_damaged_data_uri() -> None:
     for uri in ("data:image/png;base64", "data:;base64,####", "data:;base64,A"):
-        with pytest.raises(MediaError, match="data: URI|base64"):
+        with pytest.raises(MediaError, match=r"data: URI|base64"):
             resolve(Image(uri), LIMITS)
 
 

@@ -50,7 +50,7 @@ def test_sentence_transformers_encodes_the_same_vectors(torch_embedder: Embedder
     from PIL import Image as Pillow
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(WEIGHTS), device="cpu")
+    model = SentenceTransformer(str(WEIGHTS), device="cpu", trust_remote_code=True)
     ours = torch_embedder.embed(TEXTS)
     theirs = model.encode(TEXTS)
     np.testing.assert_allclose((ours * theirs).sum(1), 1, atol=1e-4)

@@ -1,5 +1,6 @@
 """`panvec`: the commands together, and errors as one line."""
 
+import io
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from panvec.cli import inspect, vectors
+from panvec.cli.inputs import InOrder, say
 from panvec.cli.search import search
 from panvec.errors import PanvecError
 
@@ -17,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(context_settings={"allow_extra_args": False})(search)
+app.command(cls=InOrder)(search)
 app.command()(vectors.embed)
 app.command()(vectors.similarity)
 app.command()(inspect.info)
@@ -38,11 +40,17 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line: exit 1 and one line for an error of panvec's, 130 for an interrupt."""
+    """Run the command line: exit 1 and one line for what went wrong, 2 for a wrong call, 130 for an interrupt."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except PanvecError as error:
-        print(f"panvec: {error}", file=sys.stderr)
+        say(str(error))
+        sys.exit(1)
+    except OSError as error:
+        say(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

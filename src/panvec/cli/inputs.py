@@ -1,34 +1,58 @@
-"""What the command line takes as inputs, and the mix of `--text`, `--image`, `--audio`, `--video`, `--document`."""
+"""What the command line takes: a text or a file, and the mix of `--text`, `--image`, `--audio`, `--video`, `--document`."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
+from typer.core import TyperCommand
 
 from panvec.content import Audio, Content, Document, Image, Part, Text, Video
 
 Threads: TypeAlias = Annotated[int | None, typer.Option(help="The most threads to use.", min=1)]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 
-_PARTS: dict[str, type[Part]] = {"--text": Text, "--image": Image, "--audio": Audio, "--video": Video, "--document": Document}
+_PARTS: dict[str, type[Part]] = {"text": Text, "image": Image, "audio": Audio, "video": Video, "document": Document}
+_ORDER = "panvec.order"
+
+
+class InOrder(TyperCommand):
+    """A command that remembers in which order its options were given, each as often as it was."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, and keep the names of the options in order."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_ORDER] = [parameter.name for parameter in order]
+        return super().parse_args(ctx, args)
+
+
+def mixed(ctx: typer.Context, given: Mapping[str, Sequence[str] | None]) -> Content | None:
+    """The parts that the options `given` hold, in the order of the command line of an `InOrder`; None without any."""
+    left = {name: iter(values or ()) for name, values in given.items()}
+    parts = [_PARTS[name](next(left[name])) for name in ctx.meta[_ORDER] if name in left]
+    return Content(*parts) if parts else None
 
 
 def text_or_file(argument: str) -> str | Path:
-    """An existing file is itself; anything else is text."""
+    """An existing file is itself; anything else is text, which is said where it has the name of a medium."""
+    from panvec.media.formats import is_media_name
+
+    if is_file(argument):
+        return Path(argument)
+    if is_media_name(argument) and not any(map(str.isspace, argument)):
+        say(f"there is no file {argument}: taken as text")
+    return argument
+
+
+def is_file(argument: str) -> bool:
+    """Whether `argument` is the path of an existing file, whatever else it may hold."""
     try:
-        path = Path(argument)
-        return path if path.is_file() else argument
+        return Path(argument).is_file()
     except (OSError, ValueError):
-        return argument
+        return False
 
 
-def mixed(arguments: list[str] | None = None) -> Content | None:
-    """The parts that options name, in the order of the command line; None without any."""
-    words = sys.argv[1:] if arguments is None else arguments
-    parts: list[Part] = []
-    for index, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name in _PARTS and (equals or index + 1 < len(words)):
-            parts.append(_PARTS[name](value if equals else words[index + 1]))
-    return Content(*parts) if parts else None
+def say(message: str) -> None:
+    """A line for people, beside the results."""
+    print(f"panvec: {message}", file=sys.stderr)

@@ -1,32 +1,35 @@
 """`panvec search`."""
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, mixed, text_or_file
+from panvec.cli.inputs import AsJson, Threads, mixed, say, text_or_file
+from panvec.cli.progress import progress_bar
 from panvec.content import Content
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
     from panvec.collections.folder import Folder, Hit
 
+_ERRORS_SHOWN = 10
+
 
 def search(
+    ctx: typer.Context,
     query: Annotated[str | None, typer.Argument(help="Text, or a file to search with.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="The folder to search in.")] = None,
     count: Annotated[int, typer.Option("-k", "--count", help="How many results.", min=1)] = 10,
-    kind: Annotated[str | None, typer.Option(help="Only image, audio, video or document.")] = None,
+    kind: Annotated[Literal["image", "audio", "video", "document"] | None, typer.Option(help="Only this kind.")] = None,
     text: Annotated[list[str] | None, typer.Option(help="Text, as a part of a mixed query.")] = None,
     image: Annotated[list[str] | None, typer.Option(help="An image, as a part of a mixed query.")] = None,
     audio: Annotated[list[str] | None, typer.Option(help="A sound, as a part of a mixed query.")] = None,
     video: Annotated[list[str] | None, typer.Option(help="A video, as a part of a mixed query.")] = None,
     document: Annotated[list[str] | None, typer.Option(help="A document, as a part of a mixed query.")] = None,
-    refresh: Annotated[bool, typer.Option(help="Embed every file again.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no vectors on disk.")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Embed every file again.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and keep no vectors on disk.")] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,58 +45,48 @@ def search(
 
       panvec search --text "the same place at night" --image park.jpg ~/Pictures
     """
-    from panvec.collections.folder import Folder, default_cache
-    from panvec.models.embedder import Embedder
-
-    mix = mixed() if any((text, image, audio, video, document)) else None
+    mix = mixed(ctx, {"text": text, "image": image, "audio": audio, "video": video, "document": document})
     if mix is not None and folder is None and query is not None:
         folder, query = Path(query), None
     if folder is None or (query is None) == (mix is None):
         raise InputError("give a query (text, a file, or --text, --image, ...) and one folder: see panvec search --help")
-    if kind not in (None, "image", "audio", "video", "document"):
-        raise InputError(f"unknown kind {kind!r}: use image, audio, video or document")
-    embedder = Embedder(threads=threads)
-    vector = embedder.embed(mix or Content(text_or_file(str(query))), task="search query")[0]
-    collection = Folder(folder, embedder, None if no_cache else default_cache())
-    embedded = _update(collection, refresh)
-    hits = collection.search(vector, count=count, kind=kind)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: name the folder to search in")
+    content = mix or Content(text_or_file(str(query)))
+    collection, hits, embedded = _search(content, folder, count, kind, refresh, no_cache, threads)
+    for note in collection.notes:
+        say(note)
     if as_json:
-        rows = [
-            {
-                "file": str(folder / h.path),
-                "kind": h.kind,
-                "score": round(h.score, 6),
-                "where": str(h.span),
-                "span": vars(h.span),
-            }
-            for h in hits
-        ]
-        print(json.dumps({"space_id": embedder.space_id, "embedded": embedded, "hits": rows, "errors": collection.errors}))
+        rows = [_row(hit, folder) for hit in hits]
+        found = {"space_id": collection.embedder.space_id, "embedded": embedded, "hits": rows, "errors": collection.errors}
+        print(json.dumps(found))
         return
     _print(hits, folder)
-    for name, reason in collection.errors.items():
-        print(f"not searched: {name}: {reason}", file=sys.stderr)
+    _print_errors(collection.errors)
 
 
-def _update(collection: "Folder", refresh: bool) -> int:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _search(
+    content: Content, folder: Path, count: int, kind: str | None, refresh: bool, no_cache: bool, threads: int | None
+) -> "tuple[Folder, list[Hit], int]":
+    from panvec.collections.folder import Folder, default_cache
+    from panvec.models.embedder import Embedder
 
-    columns = (
-        TextColumn("embedding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        return int(
-            collection.update(
-                lambda done, of, name: bar.update(task, completed=done, total=of, description=name), again=refresh
-            )
-        )
+    embedder = Embedder(threads=threads)
+    vector = embedder.embed(content, task="search query")[0]
+    collection = Folder(folder, embedder, None if no_cache else default_cache())
+    with progress_bar() as progress:
+        embedded = collection.update(progress, again=refresh)
+    return collection, collection.search(vector, count=count, kind=kind), embedded
+
+
+def _row(hit: "Hit", folder: Path) -> dict[str, Any]:
+    return {
+        "file": str(folder / hit.path),
+        "kind": hit.kind,
+        "score": round(hit.score, 6),
+        "where": str(hit.span),
+        "span": vars(hit.span),
+    }
 
 
 def _print(hits: "list[Hit]", folder: Path) -> None:
@@ -104,7 +97,19 @@ def _print(hits: "list[Hit]", folder: Path) -> None:
     if not hits:
         print(f"nothing to find in {folder}")
         return
-    table = Table("", "file", "kind", "score", "where", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("file", overflow="fold")
+    for heading in ("kind", "score", "where"):
+        table.add_column(heading, no_wrap=True)
     for rank, hit in enumerate(hits, 1):
         table.add_row(str(rank), Text(hit.path), hit.kind, f"{hit.score:.3f}", str(hit.span))
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 10_000, no_wrap=not console.is_terminal, crop=False)
+
+
+def _print_errors(errors: dict[str, str]) -> None:
+    for name, reason in list(errors.items())[:_ERRORS_SHOWN]:
+        say(f"not searched: {name}: {reason}")
+    if len(errors) > _ERRORS_SHOWN:
+        say(f"not searched: {len(errors) - _ERRORS_SHOWN} more (--json names them all)")

@@ -3,59 +3,61 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, text_or_file
+from panvec.cli.inputs import AsJson, Threads, is_file, say, text_or_file
+from panvec.cli.outputs import Sink, check_out, open_sink
+from panvec.cli.progress import progress_bar
 from panvec.errors import InputError, PanvecError
 
+if TYPE_CHECKING:
+    from panvec.models.embedder import Embedder
+
 _TOGETHER = 32
+_TEXTS_NAMED = 3
+
+Precision: TypeAlias = Literal["float32", "int8", "binary"]
 
 
 def embed(
-    inputs: Annotated[list[str], typer.Argument(help="Files, folders or texts.")],
+    inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or texts.")] = None,
+    text_file: Annotated[Path | None, typer.Option(help="A file with a text in each line; blank lines are left out.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="A .npy, .jsonl or .parquet file (default: JSON lines to the screen).")
     ] = None,
     task: Annotated[str | None, typer.Option(help="What the vectors are for, such as 'document'.")] = None,
     dim: Annotated[int | None, typer.Option(help="A nested dimension: 384, 256, 128 or 64.")] = None,
-    precision: Annotated[str, typer.Option(help="float32, int8 or binary.")] = "float32",
+    precision: Annotated[Precision, typer.Option(help="The numbers of a vector.")] = "float32",
     threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --out: what was written, as JSON.")] = False,
 ) -> None:
     """One vector for each input: an existing file or every medium of a folder, anything else as text.
+
+    What cannot be embedded is named and left out, and the exit code is 1.
 
     Examples:
 
       panvec embed photos/ --out photos.npy
 
       panvec embed "a red bicycle" bell.wav --task document --dim 128 --out vectors.jsonl
-    """
-    import numpy as np
-    from rich.progress import track
 
+      panvec embed --text-file sentences.txt --out sentences.parquet
+    """
     from panvec.models.embedder import Embedder
 
-    write = _writer(out)
-    items = [item for argument in inputs for item in _expand(argument)]
-    embedder = Embedder(threads=threads)
-    names, rows, failed = [], [], 0
-    batches = [items[i : i + _TOGETHER] for i in range(0, len(items), _TOGETHER)]
-    shown = track(batches, "embedding", disable=not sys.stderr.isatty() or len(batches) < 2, transient=True)
-    for batch in shown:
-        made = embedder.embed(batch, task=task, dim=dim, precision=precision, on_error="return")  # type: ignore[arg-type]
-        for item, row in zip(batch, made, strict=True):
-            if isinstance(row, PanvecError):
-                failed += 1
-                print(f"not embedded: {row}", file=sys.stderr)
-            else:
-                names.append(str(item))
-                rows.append(row)
-    if rows:
-        write(names, np.stack(rows), embedder.space_id)
     if out is not None:
-        print(f"{len(rows)} vectors in {out}" + (f", {failed} not embedded" if failed else ""), file=sys.stderr)
-    if failed:
+        check_out(out)
+    items = _items(inputs or [], text_file)
+    embedder = Embedder(threads=threads)
+    with open_sink(sys.stdout if out is None else out, embedder.space_id) as sink:
+        errors = _embed(embedder, items, sink, {"task": task, "dim": dim, "precision": precision})
+    for _, reason in errors:
+        say(f"not embedded: {reason}")
+    if out is not None:
+        _report(out, embedder, len(items) - len(errors), errors, as_json)
+    if errors:
         raise typer.Exit(1)
 
 
@@ -73,48 +75,75 @@ def similarity(
     """
     from panvec.models.embedder import Embedder
 
-    vectors = Embedder(threads=threads).embed([text_or_file(first), text_or_file(second)], task="similarity")
+    pair = [text_or_file(first), text_or_file(second)]
+    vectors = Embedder(threads=threads).embed(pair, task="similarity")
     cosine = float(vectors[0] @ vectors[1])
     print(json.dumps({"cosine": cosine}) if as_json else f"{cosine:.4f}")
 
 
-def _expand(argument: str) -> list[str | Path]:
-    from panvec.media.formats import is_media_name
+def _items(arguments: list[str], text_file: Path | None) -> list[str | Path]:
+    texts = [argument for argument in arguments if not is_file(argument) and not _is_folder(argument)]
+    if texts:
+        more = ", ..." if len(texts) > _TEXTS_NAMED else ""
+        say(f"no files, taken as text: {', '.join(map(repr, texts[:_TEXTS_NAMED]))}{more}")
+    items = [item for argument in arguments for item in _expand(argument)]
+    if text_file is not None:
+        items += _lines_of(text_file)
+    if not items:
+        raise InputError("nothing to embed: give files, folders or texts, or --text-file")
+    return items
 
-    path = Path(argument)
+
+def _is_folder(argument: str) -> bool:
     try:
-        if path.is_dir():
-            return sorted(p for p in path.rglob("*") if p.is_file() and is_media_name(p) and not p.name.startswith("."))
-    except OSError:
-        return [argument]
-    return [text_or_file(argument)]
+        return Path(argument).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
-def _writer(out: Path | None) -> Any:
-    suffix = out.suffix if out else ".jsonl"
-    if suffix not in (".npy", ".jsonl", ".parquet"):
-        raise InputError(f"cannot write {out}: its name must end in .npy, .jsonl or .parquet")
-    if suffix == ".parquet":
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise InputError(f'writing {out} needs pyarrow: pip install "panvec[parquet]"') from None
-    return lambda names, vectors, space_id: _write(out, suffix, names, vectors, space_id)
+def _expand(argument: str) -> list[str | Path]:
+    from panvec.collections.folder import media_files
+
+    if not _is_folder(argument):
+        return [Path(argument) if is_file(argument) else argument]
+    found: list[str | Path] = list(media_files(Path(argument)))
+    if not found:
+        say(f"there is no medium in {argument}")
+    return found
 
 
-def _write(out: Path | None, suffix: str, names: list[str], vectors: Any, space_id: str) -> None:
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: is no text in UTF-8: convert it first") from None
+
+
+def _embed(embedder: "Embedder", items: list[str | Path], sink: Sink, options: dict[str, Any]) -> list[tuple[str, str]]:
+    """Write the vectors of `items` to `sink`; the name and the reason of each that has none."""
     import numpy as np
 
-    if suffix == ".npy" and out:
-        np.save(out, vectors)
-        out.with_suffix(".names.json").write_text(json.dumps({"space_id": space_id, "names": names}), encoding="utf-8")
-    elif suffix == ".parquet" and out:
-        import pyarrow
-        import pyarrow.parquet
+    errors = []
+    with progress_bar() as progress:
+        for start in range(0, len(items), _TOGETHER):
+            batch = items[start : start + _TOGETHER]
+            progress(start, len(items), _name(batch[0]))
+            rows = embedder.embed(batch, on_error="return", **options)
+            made = [(_name(item), row) for item, row in zip(batch, rows, strict=True) if not isinstance(row, PanvecError)]
+            errors += [(_name(item), str(row)) for item, row in zip(batch, rows, strict=True) if isinstance(row, PanvecError)]
+            if made:
+                sink([name for name, _ in made], np.stack([row for _, row in made]))
+    return errors
 
-        columns = {"input": names, "vector": list(vectors), "space_id": [space_id] * len(names)}
-        pyarrow.parquet.write_table(pyarrow.table(columns), out)
+
+def _report(out: Path, embedder: "Embedder", count: int, errors: list[tuple[str, str]], as_json: bool) -> None:
+    if as_json:
+        failed = [{"input": name, "error": reason} for name, reason in errors]
+        print(json.dumps({"out": str(out), "vectors": count, "space_id": embedder.space_id, "errors": failed}))
     else:
-        rows = zip(names, vectors.tolist(), strict=True)
-        lines = "".join(json.dumps({"input": n, "vector": v, "space_id": space_id}) + "\n" for n, v in rows)
-        sys.stdout.write(lines) if out is None else out.write_text(lines, encoding="utf-8")
+        failure = f", {len(errors)} not embedded" if errors else ""
+        say(f"{count} vector{'' if count == 1 else 's'} in {out}{failure}" if count else f"nothing written to {out}{failure}")
+
+
+def _name(item: str | Path) -> str:
+    return str(item).encode("utf-8", "backslashreplace").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
@@ -37,12 +37,23 @@ def opened(blob: Blob, modality: str) -> Iterator[InputContainer]:
     with decoding(blob.name, modality), blob.open() as file:
         try:
             container = av.open(
-                file, mode="r", buffer_size=1 << 18, metadata_errors="ignore", container_options={"format_whitelist": _FORMATS}
+                _Nameless(file),
+                mode="r",
+                buffer_size=1 << 18,
+                metadata_errors="ignore",
+                container_options={"format_whitelist": _FORMATS},
             )
         except (av.FFmpegError, ValueError) as error:
             raise unreadable(blob.name, blob.head(), modality) from error
         with container:
             yield container
+
+
+class _Nameless:
+    """A file without its name, which libav would take for a hint at its format."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def sound_stream(container: InputContainer) -> Any | None:
@@ -109,7 +120,7 @@ def decoded_frames(container: InputContainer, stream: Any, name: str) -> Iterato
 
 
 def _riff_excess(blob: Blob) -> float:
-    """How many times larger than it is a WAV or AVI says it is, 1 at the least: libav takes only what there is for its length."""
+    """How many times larger than it is a WAV or AVI says it is (at least 1): libav takes what there is for its length."""
     head = blob.head(8)
     said = int.from_bytes(head[4:8], "little") + 8 if head[:4] == b"RIFF" else 0
     return max(1.0, said / blob.size) if said < _UNKNOWN_SIZE else 1.0

@@ -136,8 +136,8 @@ def unreadable(name: str, head: bytes, wanted: str) -> MediaError:
         return MediaError(f"{name}: not {article} {wanted} in any format that panvec reads")
     if not found.modality:
         return MediaError(f"{name}: is a {found.name}, which panvec does not read: convert it first")
-    if found.modality == wanted:
-        return MediaError(f"{name}: looks like {found.name}, but no {wanted} can be read from it: it is damaged or truncated")
+    if wanted in (found.modality, "medium"):
+        return MediaError(f"{name}: looks like {found.name}, but nothing can be read from it: it is damaged or truncated")
     other = "an" if found.modality[0] in "aei" else "a"
     return MediaError(
         f"{name}: is {other} {found.modality} ({found.name}), not {article} {wanted}: use {found.modality.capitalize()}(...)"

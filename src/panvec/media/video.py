@@ -150,7 +150,7 @@ class _Sampler:
 
 
 def _clips(sampler: _Sampler, track: Soundtrack | None, seconds: float, hz: int) -> Iterator[Clip]:
-    """Clips of exactly `seconds`, but for the last; only one that will be joined to the clip before it may be without a frame."""
+    """Clips of exactly `seconds`, but the last; only one that is joined to the clip before it may lack a frame."""
     for index in count():
         start, end = index * seconds, (index + 1) * seconds
         frames = sampler.until(end)
