@@ -75,7 +75,9 @@ def resampled(frames: Iterable[Any], hz: int) -> Iterator[tuple[float | None, Sa
 
 def _blocks(resampler: Any, frame: Any) -> Iterator[tuple[float | None, Samples]]:
     for block in resampler.resample(frame) if resampler is not None else ():
-        yield block.time, np.nan_to_num(block.to_ndarray()[0], nan=0.0, posinf=1.0, neginf=-1.0)
+        samples = block.to_ndarray()[0]
+        sane = np.isfinite(samples).all()
+        yield block.time, samples if sane else np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def _mixable(frame: Any) -> Any:

@@ -1,13 +1,65 @@
 """Fetching a URL: http and https only, also after redirects, within the download limits."""
 
 import http.client
+import io
 import time
 import urllib.parse
 import urllib.request
+from functools import partial
 from typing import Any
 
 from panvec.content import Limits
 from panvec.errors import LimitError, MediaError
+
+
+class _Deadlined(io.RawIOBase):
+    """What comes through a socket until `deadline`, however slowly: its own timeout only limits each wait."""
+
+    def __init__(self, sock: Any, deadline: float) -> None:
+        self.sock, self.deadline = sock, deadline
+        self.raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left)
+        count: int | None = self.raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, deadline: float, sock: Any, **options: Any) -> None:
+        super().__init__(sock, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Deadlined(sock, deadline))
+
+
+def _connection(kind: Any, deadline: float, host: str, **options: Any) -> Any:
+    connection = kind(host, **options)
+    connection.response_class = partial(_Response, deadline)
+    return connection
+
+
+class _Web(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: float) -> None:
+        super().__init__()
+        self.deadline = deadline
+
+    def http_open(self, req: Any) -> Any:
+        return self.do_open(partial(_connection, http.client.HTTPConnection, self.deadline), req)
+
+    def https_open(self, req: Any) -> Any:
+        return self.do_open(partial(_connection, http.client.HTTPSConnection, self.deadline), req)
+
+    http_request = urllib.request.HTTPHandler.http_request
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
@@ -27,7 +79,7 @@ def fetch(url: str, limits: Limits) -> bytes:
     deadline = time.monotonic() + limits.download_seconds
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "panvec"})  # noqa: S310
-        with _opener().open(request, timeout=limits.download_seconds) as response:
+        with _opener(deadline).open(request, timeout=limits.download_seconds) as response:
             return _body(response, url, deadline, limits)
     except TimeoutError as error:
         raise _too_slow(url, limits) from error
@@ -37,12 +89,11 @@ def fetch(url: str, limits: Limits) -> bytes:
         raise MediaError(f"{url}: cannot be fetched ({error})") from error
 
 
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(deadline: float) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        _Web(deadline),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
         _WebOnly(),

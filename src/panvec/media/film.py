@@ -81,7 +81,8 @@ class Film:
 
     def _check_header(self) -> None:
         context = self._stream.codec_context
-        check_pixels(self.name, (context.width, context.height), self.limits.video_pixels)
+        if context.width and context.height:
+            check_pixels(self.name, (context.width, context.height), self.limits.video_pixels)
         check_seconds(self.name, self._declared, self.limits.video_seconds)
         if self._stream.frames > self.limits.video_frames:
             raise LimitError(

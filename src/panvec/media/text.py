@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import html
 import re
 from html.parser import HTMLParser
 
@@ -17,7 +18,15 @@ _BOMS = (
 )
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
-_HTML = re.compile(r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_PROLOGUE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_UNSEEN = re.compile(r"<!--|<!\[|<script\b|<style\b", re.IGNORECASE)
+_ENDS = {
+    "<!--": re.compile(r"--!?>"),
+    "<![": re.compile(r"\]>"),
+    "<script": re.compile(r"</script\b[^>]*>", re.IGNORECASE),
+    "<style": re.compile(r"</style\b[^>]*>", re.IGNORECASE),
+}
 _HIDDEN = frozenset(("script", "style", "template", "svg", "noscript", "iframe", "object", "title"))
 _BLOCK_TAGS = (
     "address article aside blockquote br caption dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 "
@@ -48,14 +57,22 @@ def decode_text(data: bytes, name: str, *, cut: bool = False) -> str:
 
 def is_html(text: str) -> bool:
     """Whether `text` begins as an HTML page does."""
-    return _HTML.match(text[:4096]) is not None
+    head, at = text[:4096], 0
+    while (skipped := _PROLOGUE.match(head, at)) is not None:
+        at = skipped.end()
+    return _HTML.match(head, at) is not None
 
 
-def visible_text(html: str) -> str:
-    """What a reader sees of `html`: the title first, a line for each block, no scripts and no styles."""
+def visible_text(source: str) -> str:
+    """What a reader sees of the HTML `source`: the title first, a line for each block, no scripts and no styles.
+
+    It takes time in proportion to the length, also of malformed pages, on which `HTMLParser` alone takes its square.
+    """
     page = _Page()
-    page.feed(html)
+    tagged, close, rest = _without_unseen(source).rpartition(">")
+    page.feed(tagged + close)
     page.close()
+    page.handle_data(html.unescape(rest))
     lines = (" ".join(line.split()) for line in "".join(page.body).split("\n"))
     title = " ".join("".join(page.title).split())
     return "\n".join(filter(None, (title, *lines)))
@@ -66,11 +83,11 @@ class _Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.title: list[str] = []
         self.body: list[str] = []
-        self.hidden: list[str] = []
+        self.hidden = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _HIDDEN:
-            self.hidden.append(tag)
+            self.hidden = self.hidden or tag
         elif tag in _BLOCKS:
             self.body.append("\n")
         elif tag == "img" and not self.hidden:
@@ -81,16 +98,35 @@ class _Page(HTMLParser):
             self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self.hidden:
-            del self.hidden[self.hidden.index(tag) :]
+        if tag == self.hidden:
+            self.hidden = ""
         elif tag in _BLOCKS:
             self.body.append("\n")
 
     def handle_data(self, data: str) -> None:
         if not self.hidden:
             self.body.append(data.replace("\n", " "))
-        elif self.hidden == ["title"]:
+        elif self.hidden == "title":
             self.title.append(data)
+
+
+def _without_unseen(source: str) -> str:
+    """`source` without comments, marked sections, scripts and styles. A comment that never ends is taken for text."""
+    kept: list[str] = []
+    endless: set[str] = set()
+    at = 0
+    for opening in _UNSEEN.finditer(source):
+        kind = opening[0].lower()
+        if opening.start() < at or kind in endless:
+            continue
+        end = _ENDS[kind].search(source, opening.start() + 2)
+        if end is None:
+            endless.add(kind)
+            continue
+        kept.append(source[at : opening.start()])
+        at = end.end()
+    kept.append(source[at:])
+    return "".join(kept).replace("<!--", " ").replace("<![", " ")
 
 
 def _guesses(data: bytes) -> list[str]:

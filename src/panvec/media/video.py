@@ -75,6 +75,7 @@ def read_video(
             raise MediaError(f"{video.name}: holds no moving pictures: not one frame can be decoded")
         end = 0.0
         for clip in _joined(_clips(sampler, track, seconds, hz)):
+            check_seconds(video.name, clip.end, limits.video_seconds)
             yield clip
             end = clip.end
         if film is not None:
