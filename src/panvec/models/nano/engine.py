@@ -41,6 +41,7 @@ class Engine:
                 options = ort.SessionOptions()
                 options.intra_op_num_threads = self.threads
                 options.inter_op_num_threads = 1
+                options.add_session_config_entry("session.force_spinning_stop", "1")
                 options.enable_cpu_mem_arena = name == "trunk"
                 options.log_severity_level = 3
                 path = self.folder / f"{name}.onnx"
