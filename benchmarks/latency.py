@@ -133,11 +133,11 @@ def process_times(runs: int) -> dict[str, float]:
 def peak_memory(media: Path, files: int) -> float:
     """Peak resident megabytes of a process that searches a folder of `files` files, copies of those in `media`."""
     code = (
-        "import resource, sys; from panvec.cli import main\n"
+        "import re, sys; from pathlib import Path; from panvec.cli import main\n"
         "sys.argv[:] = ['panvec', 'search', 'a dog', sys.argv[1], '--no-cache', '--threads', '2', '--json']\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024)"
     )
     originals = [path for path in sorted(media.rglob("*")) if path.is_file()]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,1 @@
+"""Training data: pairs of contents, readers of their formats, builders from packages."""
