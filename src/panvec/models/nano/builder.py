@@ -20,7 +20,7 @@ from panvec.media.video import Clip, read_video
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.nano.config import MARKERS, NanoConfig
 from panvec.models.nano.features import log_mel, pixels, tiles
-from panvec.models.nano.sequence import Array, Positions, Sequence, time_code
+from panvec.models.nano.sequence import Array, Positions, Sequence, join, time_code
 from panvec.models.nano.weights import Tensors
 
 _CHUNK = 400
@@ -28,7 +28,7 @@ _CHUNK = 400
 
 
 class Towers(Protocol):
-    """What a builder needs of an engine."""
+    """What soft tokens are made with: an engine."""
 
     def see(self, pixels: Array) -> tuple[Array, Array]:
         """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
@@ -39,18 +39,64 @@ class Towers(Protocol):
         ...
 
 
+class Soft(Protocol):
+    """What a builder puts where there are no words."""
+
+    def picture(self, picture: NDArray[np.uint8]) -> Positions:
+        """A tile of a picture `[height, width, 3]`: nine soft tokens."""
+        ...
+
+    def frame(self, picture: NDArray[np.uint8]) -> Positions:
+        """A frame of a video `[height, width, 3]`: four soft tokens."""
+        ...
+
+    def sound(self, samples: Array) -> Positions:
+        """Samples at the audio tower's rate: two soft tokens a second."""
+        ...
+
+    def marker(self, name: str, seconds: float | None = None) -> Positions:
+        """One of the learned markers; a frame's carries its time."""
+        ...
+
+
+class SoftTokens:
+    """Soft tokens of trained connectors, run by an engine."""
+
+    def __init__(self, engine: Towers, trained: Tensors, config: NanoConfig) -> None:
+        self.config = config
+        self.engine = engine
+        self._markers = trained["markers.tokens"]
+        self._image_gate, self._audio_gate, self._marker_gate = (float(gate) for gate in trained["markers.gates"])
+
+    def picture(self, picture: NDArray[np.uint8]) -> Positions:  # noqa: D102
+        return self._see(picture)[: self.config.vision.image_grid**2]
+
+    def frame(self, picture: NDArray[np.uint8]) -> Positions:  # noqa: D102
+        return self._see(picture)[self.config.vision.image_grid**2 :]
+
+    def sound(self, samples: Array) -> Positions:  # noqa: D102
+        return Positions.soft(*self.engine.hear(log_mel(samples, self.config.audio)), self._audio_gate)
+
+    def marker(self, name: str, seconds: float | None = None) -> Positions:  # noqa: D102
+        token = self._markers[MARKERS.index(name)][None]
+        token = token if seconds is None else token + time_code(seconds, self.config.dim)
+        return Positions.soft(token, np.zeros_like(token), self._marker_gate)
+
+    def _see(self, picture: NDArray[np.uint8]) -> Positions:
+        tokens, skips = self.engine.see(pixels(picture, self.config.vision)[None])
+        return Positions.soft(tokens[0], skips[0], self._image_gate)
+
+
 class Builder:
     """Adds parts to a sequence."""
 
-    def __init__(self, engine: Towers, folder: Path, trained: Tensors, config: NanoConfig) -> None:
+    def __init__(self, soft: Soft, folder: Path, config: NanoConfig) -> None:
         self.config = config
-        self.engine = engine
+        self.soft = soft
         try:
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
             raise ModelError(f"cannot read {folder / 'tokenizer.json'} ({error}): install panvec again") from error
-        self._markers = trained["markers.tokens"]
-        self._image_gate, self._audio_gate, self._marker_gate = (float(gate) for gate in trained["markers.gates"])
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""
@@ -90,44 +136,39 @@ class Builder:
 
     def _picture(self, picture: NDArray[np.uint8], sequence: Sequence) -> None:
         """An upright RGB picture `[height, width, 3]`: 9 soft tokens a tile between markers."""
-        self._mark("image", sequence)
+        sequence.add(self.soft.marker("image"))
         for tile in tiles(picture):
-            tokens, skips = self.engine.see(pixels(tile, self.config.vision)[None])
-            grid = self.config.vision.image_grid**2
-            sequence.add(Positions.soft(tokens[0, :grid], skips[0, :grid], self._image_gate))
-        self._mark("/image", sequence)
+            sequence.add(self.soft.picture(tile))
+        sequence.add(self.soft.marker("/image"))
 
     def _audio(self, part: Audio, sequence: Sequence, limits: Limits) -> None:
         for sound in read_audio(part, limits, hz=self.config.audio.hz, seconds=self.config.audio.seconds):
             sequence.begin(Span("seconds", sound.start, sound.end))
-            self._mark("audio", sequence)
-            sequence.add(Positions.soft(*self._hear(sound.samples), self._audio_gate))
-            self._mark("/audio", sequence)
+            sequence.add(self.soft.marker("audio"))
+            sequence.add(self.soft.sound(sound.samples))
+            sequence.add(self.soft.marker("/audio"))
 
     def _video(self, part: Image | Video, sequence: Sequence, limits: Limits) -> None:
         audio = self.config.audio
         for clip in read_video(part, limits, fps=self.config.frames_per_second, seconds=audio.seconds, hz=audio.hz):
             sequence.begin(Span("seconds", clip.start, clip.end))
-            self._mark("video", sequence)
+            sequence.add(self.soft.marker("video"))
             self._clip(clip, sequence)
-            self._mark("/video", sequence)
+            sequence.add(self.soft.marker("/video"))
 
     def _clip(self, clip: Clip, sequence: Sequence) -> None:
         """Frames in order, each behind a marker with its time and before the sound until the next."""
-        tokens, skips = (np.empty((0, self.config.dim), np.float32),) * 2
-        if clip.sound is not None and len(clip.sound):
-            tokens, skips = self._hear(clip.sound)
-        rate, grid, heard = self.config.audio.tokens_per_second, self.config.vision.image_grid**2, 0
+        sound = join([], self.config.dim) if clip.sound is None or not len(clip.sound) else self.soft.sound(clip.sound)
+        rate, heard = self.config.audio.tokens_per_second, 0
         for index, frame in enumerate(clip.frames):
-            self._mark("frame", sequence, time_code(frame.seconds, self.config.dim))
-            seen, skipped = self.engine.see(pixels(frame.pixels, self.config.vision)[None])
-            sequence.add(Positions.soft(seen[0, grid:], skipped[0, grid:], self._image_gate))
+            sequence.add(self.soft.marker("frame", frame.seconds))
+            sequence.add(self.soft.frame(frame.pixels))
             last = index == len(clip.frames) - 1
-            until = len(tokens) if last else round((clip.frames[index + 1].seconds - clip.start) * rate)
-            sequence.add(Positions.soft(tokens[heard:until], skips[heard:until], self._audio_gate))
+            until = len(sound) if last else round((clip.frames[index + 1].seconds - clip.start) * rate)
+            sequence.add(sound[heard:until])
             heard = max(heard, until)
         if not clip.frames:
-            sequence.add(Positions.soft(tokens, skips, self._audio_gate))
+            sequence.add(sound)
 
     def _document(self, part: Document, sequence: Sequence, limits: Limits) -> None:
         pages = read_document(part, limits)
@@ -143,18 +184,10 @@ class Builder:
 
     def _page(self, page: Page, sequence: Sequence) -> None:
         sequence.begin(Span("page", page.number, page.number))
-        self._mark("page", sequence)
+        sequence.add(self.soft.marker("page"))
         sequence.add(Positions.words(self.ids(page.text), self.config.dim))
         for picture in page.pictures:
             self._picture(picture, sequence)
-
-    def _hear(self, samples: Array) -> tuple[Array, Array]:
-        return self.engine.hear(log_mel(samples, self.config.audio))
-
-    def _mark(self, name: str, sequence: Sequence, extra: Array | None = None) -> None:
-        token = self._markers[MARKERS.index(name)][None]
-        token = token if extra is None else token + extra
-        sequence.add(Positions.soft(token, np.zeros_like(token), self._marker_gate))
 
 
 def _settled(part: Text | Image | Audio | Video | Document, limits: Limits) -> Text | Image | Audio | Video | Document:

@@ -13,7 +13,7 @@ from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text
 from panvec.errors import InputError, LimitError, ModelError, PanvecError
 from panvec.media.kinds import detect
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
-from panvec.models.nano.builder import Builder
+from panvec.models.nano.builder import Builder, SoftTokens
 from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
 from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
@@ -45,7 +45,7 @@ class Nano:
         self.engine = _engine(engine, folder, threads)
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
         self._head = trained["head.weight"]
-        self._builder = Builder(self.engine, folder, trained, config)
+        self._builder = Builder(SoftTokens(self.engine, trained, config), folder, config)
         self.tokenizer = self._builder.tokenizer
         self._frames: dict[str, Frame] = {}
 
