@@ -1,0 +1,194 @@
+"""Data folders: which rows of them are used. docs/evaluation.md has the format."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from panvec.errors import InputError, MediaError
+from panvec.evaluation.rows import Reader, Record, Row, class_name
+
+ROW_FILES = ("captions.jsonl", "labels.jsonl", "meta.jsonl")
+HELD_BACK = ("dev", "val", "validation")
+"""The splits that are used when none is named: the first of these that there is."""
+TEST = "test"
+_VALUES_NAMED = 10
+
+Records: TypeAlias = list[tuple[str, Record]]
+"""The rows of a file, each with its place for messages."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of a file are used.
+
+    Args:
+        split: the rows of this split; None is the held-back one, or all rows of a file without splits.
+        where: values that fields must have, as `str` prints them, such as `{"fold": "3"}`.
+        limit: at most so many rows of a file, drawn at random.
+        seed: of the drawing.
+
+    Raises:
+        InputError: `where` names the split, or `limit` is under 1.
+    """
+
+    split: str | None = None
+    where: Mapping[str, str] = field(default_factory=dict)
+    limit: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if "split" in self.where:
+            raise InputError("a split is named with split (--split), not among the other fields (--where)")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"a limit of {self.limit} rows leaves nothing to evaluate: use 1 or more")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The chosen rows of a file in a data folder.
+
+    Attributes:
+        chosen: how many rows of the file those are, those without words too.
+        class_names: of all rows of the file, not only of those chosen.
+    """
+
+    name: str
+    file: Path
+    sha256: str
+    split: str | None
+    chosen: int
+    rows: list[Row]
+    class_names: list[str]
+
+
+class _NothingChosenError(InputError):
+    """No row of a file is in the selection."""
+
+
+def read_data(folder: Path, selection: Selection) -> tuple[list[DataSet], list[str]]:
+    """The data sets of a data folder, or of each one in a folder of them, and notes on what was left out.
+
+    Raises:
+        MediaError: there is no such folder, no rows in it, or a row that cannot be understood.
+        InputError: no row is chosen.
+    """
+    if not folder.is_dir():
+        raise MediaError(f"{folder} is no folder: name a data folder, or a folder of data folders")
+    files, notes = _row_files(folder.resolve())
+    if not files:
+        raise MediaError(f"neither {folder} nor a folder in it holds {' or '.join(ROW_FILES)}: see docs/evaluation.md")
+    sets = []
+    for file in files:
+        try:
+            sets.append(_read(file, selection, notes))
+        except _NothingChosenError as error:
+            notes.append(str(error))
+    if not sets:
+        raise InputError(f"nothing to evaluate in {folder}: {'; '.join(notes)}")
+    return sets, notes
+
+
+def _row_files(folder: Path) -> tuple[list[Path], list[str]]:
+    own = _row_files_in(folder)
+    if own:
+        return own, []
+    inner = {sub: _row_files_in(sub) for sub in sorted(folder.iterdir()) if sub.is_dir() and not sub.name.startswith(".")}
+    notes = [f"{sub.name}: left out, it holds no {' or '.join(ROW_FILES)}" for sub, files in inner.items() if not files]
+    return [file for files in inner.values() for file in files], notes
+
+
+def _row_files_in(folder: Path) -> list[Path]:
+    return [folder / name for name in ROW_FILES if (folder / name).is_file()]
+
+
+def _read(file: Path, selection: Selection, notes: list[str]) -> DataSet:
+    name = f"{file.parent.name}/{file.name}"
+    content = file.read_bytes()
+    records = _without_test(_records(file, content), name, selection.split)
+    split = _split(records, name, selection.split)
+    chosen = _limited(_matching(_of_split(records, split), name, selection.where), selection)
+    reader = Reader(file.parent)
+    rows = [reader.read(record, place) for place, record in chosen]
+    silent = sum(not said for said in rows)
+    if silent:
+        notes.append(f"{name}: {silent} of {len(chosen)} rows have no words, and are left out")
+    class_names = sorted({class_name(record) for _, record in records if "label" in record})
+    digest = hashlib.sha256(content).hexdigest()
+    title = file.parent.name if len(_row_files_in(file.parent)) == 1 else f"{file.parent.name}/{file.stem}"
+    return DataSet(title, file, digest, split, len(chosen), [row for said in rows for row in said], class_names)
+
+
+def _records(file: Path, content: bytes) -> Records:
+    try:
+        lines = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise MediaError(f"{file}: is no text in UTF-8: convert it first") from None
+    places = [f"{file}:{number}" for number in range(1, len(lines) + 1)]
+    return [(place, _record(line, place)) for place, line in zip(places, lines, strict=True) if line.strip()]
+
+
+def _record(line: str, place: str) -> Record:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise MediaError(f"{place}: is no JSON ({error}): give one row in each line") from None
+    if not isinstance(record, dict):
+        raise MediaError(f"{place}: is a {type(record).__name__}: a row is an object, with the names of fields")
+    return record
+
+
+def _without_test(records: Records, name: str, split: str | None) -> Records:
+    if _is_test(split):
+        return records
+    kept = [(place, record) for place, record in records if not _is_test(record.get("split"))]
+    if records and not kept:
+        raise _NothingChosenError(f"{name}: left out, it has only a {TEST} split, read when it is named: --split {TEST}")
+    return kept
+
+
+def _is_test(split: object) -> bool:
+    return isinstance(split, str) and split.strip().casefold() == TEST
+
+
+def _split(records: Records, name: str, split: str | None) -> str | None:
+    known = sorted({str(record["split"]) for _, record in records if "split" in record})
+    if split is not None and split not in known:
+        has = f"it has {', '.join(known)}" if known else "its rows have none, use it without --split"
+        raise _NothingChosenError(f"{name}: left out, it has no split {split!r}: {has}")
+    if split is not None or not known:
+        return split
+    held_back = [name for name in HELD_BACK if name in known]
+    if not held_back:
+        raise _NothingChosenError(f"{name}: left out, no split is held back: name one with --split: {', '.join(known)}")
+    return held_back[0]
+
+
+def _of_split(records: Records, split: str | None) -> Records:
+    return [(place, record) for place, record in records if split is None or str(record.get("split")) == split]
+
+
+def _matching(records: Records, name: str, where: Mapping[str, str]) -> Records:
+    for key, value in where.items():
+        known = sorted({str(record[key]) for _, record in records if key in record})
+        records = [(place, record) for place, record in records if str(record.get(key)) == value]
+        if not records:
+            more = ", ..." if len(known) > _VALUES_NAMED else ""
+            has = f"{key} is {', '.join(known[:_VALUES_NAMED])}{more}" if known else f"no row has {key}"
+            raise _NothingChosenError(f"{name}: left out, no row has {key}={value}: {has}")
+    if not records:
+        raise _NothingChosenError(f"{name}: left out, it has no rows")
+    return records
+
+
+def _limited(records: Records, selection: Selection) -> Records:
+    if selection.limit is None or selection.limit >= len(records):
+        return records
+    drawn = np.random.default_rng(selection.seed).choice(len(records), selection.limit, replace=False)
+    return [records[i] for i in sorted(drawn)]

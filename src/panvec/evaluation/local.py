@@ -1,0 +1,133 @@
+"""`evaluate_local`: an embedder on data folders."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from panvec.errors import InputError
+from panvec.evaluation.data import DataSet, Selection, read_data
+from panvec.evaluation.metrics import RESAMPLES
+from panvec.evaluation.score import Score
+from panvec.evaluation.tasks import TEMPLATES, tasks_of
+from panvec.evaluation.vectors import Embeds, Progress, Vectors
+
+_PACKAGES = ("panvec", "numpy", "onnxruntime", "tokenizers", "pillow", "av", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores, and what is needed to get them again.
+
+    Attributes:
+        failures: the name and the error of everything that could not be embedded; the scores count it as missed.
+        notes: what of the data was left out, and why.
+        settings: space id, data with checksums, split, templates, seed, versions, machine, date.
+    """
+
+    scores: list[Score]
+    failures: dict[str, str]
+    notes: list[str]
+    settings: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        scores = [asdict(score) for score in self.scores]
+        return {**self.settings, "notes": self.notes, "failures": self.failures, "scores": scores}
+
+
+def evaluate_local(
+    folder: Path,
+    embedder: Embeds,
+    *,
+    split: str | None = None,
+    where: Mapping[str, str] | None = None,
+    limit: int | None = None,
+    dims: Sequence[int] | None = None,
+    templates: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Score an embedder on a data folder, or on each one in a folder of them; docs/evaluation.md has their format.
+
+    Args:
+        folder: the data.
+        embedder: an `Embedder`, or anything that embeds as one.
+        split: the rows of this split; None is the held-back one (dev, val, validation), or all rows of a file without splits.
+            A split called test is read only when it is named.
+        where: values that fields of a row must have, such as `{"fold": "3"}`.
+        limit: at most so many rows of a file, drawn at random.
+        dims: nested dimensions, each scored; the longest by default.
+        templates: what a class is called, `{}` for its name; by default `TEMPLATES` of its kind of media.
+        seed: of every draw: rows, mixed pools, bootstrap samples.
+        progress: is told items embedded, items in all, and the name of the one at work.
+
+    Raises:
+        InputError: no row is chosen, an unknown dimension, a wrong template.
+        MediaError: no data, or a row that cannot be understood.
+        ModelError: nothing at all can be embedded.
+    """
+    dims = _dims(embedder, dims)
+    selection = Selection(split, where or {}, limit, seed)
+    named = {kind: tuple(templates or default) for kind, default in TEMPLATES.items()}
+    data, notes = read_data(folder, selection)
+    tasks = [task for each in data for task in tasks_of(each, named)]
+    vectors = Vectors(embedder)
+    vectors.add((item for task in tasks for item in task.items), progress)
+    scores = [score for task in tasks for dim in dims for score in task.scores(vectors, dim, seed)]
+    settings = {
+        "space_id": embedder.space_id,
+        "data": [_describe(each) for each in data],
+        "split": split,
+        "where": dict(selection.where),
+        "limit": limit,
+        "seed": seed,
+        "resamples": RESAMPLES,
+        "embedder_task": None,
+        "templates": named,
+        "dims": list(dims),
+        "embedded": len(vectors),
+        **_surroundings(),
+    }
+    return Report(scores, vectors.failures, notes, settings)
+
+
+def _dims(embedder: Embeds, dims: Sequence[int] | None) -> Sequence[int]:
+    wrong = [dim for dim in dims or () if dim not in embedder.dims]
+    if wrong:
+        raise InputError(f"no dim {wrong[0]}: the model has {', '.join(map(str, embedder.dims))}")
+    return list(dict.fromkeys(dims or embedder.dims[:1]))
+
+
+def _describe(data: DataSet) -> dict[str, Any]:
+    return {"name": data.name, "file": str(data.file), "sha256": data.sha256, "split": data.split, "rows": data.chosen}
+
+
+def _surroundings() -> dict[str, Any]:
+    return {
+        "versions": {"python": platform.python_version()} | {name: found for name in _PACKAGES if (found := _version(name))},
+        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """What the system calls it: Linux keeps the name in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

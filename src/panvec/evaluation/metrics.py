@@ -1,0 +1,114 @@
+"""Ranks, recall, nDCG, and bootstrap intervals, on plain arrays.
+
+Ties are broken against the model: a candidate that is not relevant stands before a relevant one of the same score, so a model
+that gives everything one vector scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+DEPTH = 10
+"""Relevant candidates of a query whose ranks are kept: as many as the deepest metric looks at."""
+RESAMPLES = 1_000
+"""Bootstrap samples of an interval."""
+_DRAWN_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value over queries, and its 95 % bootstrap interval (percentiles, queries drawn with replacement)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def relevant_ranks(scores: Array, relevant: Array) -> Array:
+    """The ranks, from 1, of the best `DEPTH` relevant candidates of each query.
+
+    Args:
+        scores: `[queries, candidates]`, higher is nearer; -inf is a candidate that cannot be found. No NaN.
+        relevant: `[queries, candidates]` bool.
+
+    Returns:
+        `[queries, DEPTH]` float, rising along a row; inf where a query has no further relevant candidate that can be found.
+    """
+    queries, candidates = scores.shape
+    ranks = np.full((queries, DEPTH), np.inf)
+    found = min(DEPTH, int(relevant.sum(1).max(initial=0)))
+    if not found:
+        return ranks
+    best = np.partition(np.where(relevant, scores, -np.inf), candidates - found, axis=1)[:, candidates - found :]
+    others = np.where(relevant, -np.inf, scores)
+    for place, score in enumerate(np.sort(best, axis=1)[:, ::-1].T):
+        ahead = (others >= score[:, None]).sum(1)
+        ranks[:, place] = np.where(np.isneginf(score), np.inf, 1 + place + ahead)
+    return ranks
+
+
+def recall(ranks: Array, k: int) -> Array:
+    """Of `relevant_ranks`, 1.0 for each query that has a relevant candidate among its first `k`, else 0.0: `[queries]`."""
+    return (ranks[:, 0] <= k).astype(np.float64)
+
+
+def ndcg(ranks: Array, counts: Array, k: int = DEPTH) -> Array:
+    """nDCG@k of each query, `[queries]`, k at most `DEPTH`.
+
+    Args:
+        ranks: of `relevant_ranks`.
+        counts: how many relevant candidates each query has, `[queries]`, those that cannot be found too. Where 0, it is 0.
+    """
+    discounts = 1 / np.log2(np.arange(2, k + 2))
+    ideal = np.concatenate([[0.0], discounts.cumsum()])[np.minimum(counts, k)]
+    gains = np.where(ranks <= k, 1 / np.log2(ranks + 1), 0).sum(1)
+    return np.asarray(np.divide(gains, ideal, out=np.zeros(len(ranks)), where=ideal > 0))
+
+
+def mean(values: Array, seed: int) -> Estimate:
+    """The mean of `[queries]`."""
+    return _estimate(values[:, None], np.ones((len(values), 1)), seed)
+
+
+def macro_mean(values: Array, classes: Array, seed: int) -> Estimate:
+    """The mean over classes of the mean of `[queries]` in each; `classes` `[queries]` is the class of each query."""
+    members = (classes[:, None] == np.unique(classes)).astype(np.float64)
+    return _estimate(values[:, None] * members, members, seed)
+
+
+def share(part: Array, whole: Array, seed: int) -> Estimate:
+    """The sum of `part` `[queries]` as a share of the sum of `whole` `[queries]`, which must not be 0."""
+    return _estimate(part[:, None], whole[:, None], seed)
+
+
+def _estimate(tops: Array, bottoms: Array, seed: int) -> Estimate:
+    """The mean over groups of sum(tops) / sum(bottoms), both `[queries, groups]`. Groups that a sample misses are left out."""
+    value = _ratios(tops.sum(0)[None], bottoms.sum(0)[None])[0]
+    drawn = [_ratios(counts @ tops, counts @ bottoms) for counts in _samples(len(tops), seed)]
+    low, high = np.nanquantile(np.concatenate(drawn), [0.025, 0.975])
+    return Estimate(float(value), float(low), float(high))
+
+
+def _ratios(tops: Array, bottoms: Array) -> Array:
+    """`[samples, groups]` to `[samples]`; NaN for a sample without any group."""
+    there = bottoms > 0
+    ratios = np.divide(tops, bottoms, out=np.zeros_like(tops), where=there).sum(1)
+    groups = there.sum(1)
+    return np.asarray(np.divide(ratios, groups, out=np.full(len(tops), np.nan), where=groups > 0))
+
+
+def _samples(queries: int, seed: int) -> Iterator[Array]:
+    """How often each query is in each bootstrap sample, `[some samples, queries]`, `RESAMPLES` in all."""
+    random = np.random.default_rng(seed)
+    together = max(1, _DRAWN_AT_ONCE // queries)
+    for start in range(0, RESAMPLES, together):
+        samples = min(together, RESAMPLES - start)
+        drawn = random.integers(queries, size=(samples, queries)) + np.arange(samples)[:, None] * queries
+        yield np.bincount(drawn.ravel(), minlength=samples * queries).reshape(samples, queries).astype(np.float64)

@@ -1,0 +1,25 @@
+"""A line of a report."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a task on a data folder.
+
+    Attributes:
+        low, high: the 95 % bootstrap interval of `value` over queries.
+        candidates: the most that a query was ranked against.
+        failed: queries that count as misses because they, or every answer to them, could not be embedded.
+    """
+
+    data: str
+    task: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    queries: int
+    candidates: int
+    dim: int
+    failed: int

@@ -1,0 +1,193 @@
+"""What is embedded for an evaluation: each item once, whatever number of tasks and dimensions use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from panvec.content import Audio, Content, Image, Limits, Medium, Text, Video
+from panvec.errors import ModelError, PanvecError
+from panvec.media.image import RGB, read_image
+from panvec.models.embedder import Vector, shorten
+
+Kind: TypeAlias = Literal["image", "audio", "video"]
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+_MEDIA: dict[str, Callable[[Path], Medium]] = {"image": Image, "audio": Audio, "video": Video}
+_TOGETHER = 64
+_SHOWN = 40
+
+
+class Embeds(Protocol):
+    """What an evaluation needs of an embedder; `panvec.Embedder` has it."""
+
+    space_id: str
+    dims: tuple[int, ...]
+
+    def embed(self, inputs: list[Any], *, on_error: Literal["return"]) -> Any:
+        """A vector of the longest of `dims`, or the error, for each content."""
+        ...
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text."""
+
+    text: str
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return Text(self.text).name
+
+    def part(self) -> Text:
+        """As a part of a content."""
+        return Text(self.text)
+
+
+@dataclass(frozen=True)
+class File:
+    """A medium in a file."""
+
+    kind: Kind
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return str(self.path)
+
+    def part(self) -> Any:
+        """As a part of a content."""
+        return _MEDIA[self.kind](self.path)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Pictures as the frames of a video without sound, one a second; all of the size of the first."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return " + ".join(map(str, self.paths)) + " as a video"
+
+    def part(self) -> Video:
+        """As a part of a content. The pictures are decoded here."""
+        pictures = [read_image(Image(path), Limits()) for path in self.paths]
+        height, width = pictures[0].shape[:2]
+        return Video(np.stack([_resized(picture, width, height) for picture in pictures]), fps=1)
+
+
+Item: TypeAlias = tuple[Words | File | Frames, ...]
+"""The parts of one content, comparable: equal items are embedded once."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Vectors `[items, dim]` of length 1, and which of them there are, `[items]` bool; a missing one is zero."""
+
+    vectors: Vector
+    there: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.there)
+
+    def take(self, indices: Sequence[int]) -> Rows:
+        """Some of them, in another order, any of them repeatedly."""
+        return Rows(self.vectors[indices], self.there[indices])
+
+
+class Vectors:
+    """The vectors of items, embedded once; `failures` has the name and the error of each that could not be."""
+
+    def __init__(self, embedder: Embeds) -> None:
+        self.embedder = embedder
+        self.failures: dict[str, str] = {}
+        self._known: dict[Item, Vector | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, items: Iterable[Item], progress: Progress | None = None) -> None:
+        """Embed those of `items` that are new, in chunks.
+
+        Raises:
+            ModelError: not one of them can be embedded.
+        """
+        new = [item for item in dict.fromkeys(items) if item not in self._known]
+        for start in range(0, len(new), _TOGETHER):
+            chunk = new[start : start + _TOGETHER]
+            if progress:
+                progress(start, len(new), name_of(chunk[0])[-_SHOWN:])
+            for item, row in zip(chunk, self._embed(chunk), strict=True):
+                self._keep(item, row)
+        if progress:
+            progress(len(new), len(new), "")
+        if new and all(vector is None for vector in self._known.values()):
+            raise ModelError(f"none of {len(new)} items can be embedded; the first: {next(iter(self.failures.values()))}")
+
+    def of(self, items: Sequence[Item], dim: int) -> Rows:
+        """The vectors of items that were added, as prefixes of `dim` values of length 1."""
+        missing = np.zeros(self.embedder.dims[0], np.float32)
+        known = [self._known[item] for item in items]
+        full = [missing if vector is None else vector for vector in known]
+        return unit_rows(np.stack(full)[:, :dim] if full else np.empty((0, dim), np.float32))
+
+    def _embed(self, items: list[Item]) -> list[Any]:
+        contents = [_content(item) for item in items]
+        good = [content for content in contents if isinstance(content, Content)]
+        try:
+            made = iter(self.embedder.embed(good, on_error="return"))
+        except Exception:  # noqa: BLE001 - one content never stops the others: find it
+            made = iter([self._embed_alone(content) for content in good])
+        return [next(made) if isinstance(content, Content) else content for content in contents]
+
+    def _embed_alone(self, content: Content) -> Any:
+        try:
+            return self.embedder.embed([content], on_error="return")[0]
+        except PanvecError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - one content never stops the others
+            return ModelError(f"the embedder failed with {type(error).__name__}: {error}")
+
+    def _keep(self, item: Item, row: Any) -> None:
+        self._known[item] = None
+        try:
+            if isinstance(row, PanvecError):
+                raise row
+            self._known[item] = shorten(np.asarray(row, np.float32), self.embedder.dims[0])
+        except PanvecError as error:
+            self.failures[name_of(item)] = str(error)
+
+
+def name_of(item: Item) -> str:
+    """A short name for messages: the names of the parts."""
+    return " + ".join(part.name for part in item)
+
+
+def unit_rows(vectors: Vector) -> Rows:
+    """Vectors `[items, dim]` at length 1; one of length 0 is missing."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return Rows(unit, lengths[:, 0] > 0)
+
+
+def _content(item: Item) -> Content | PanvecError:
+    try:
+        return Content(*(part.part() for part in item))
+    except PanvecError as error:
+        return error
+
+
+def _resized(picture: RGB, width: int, height: int) -> RGB:
+    if picture.shape[:2] == (height, width):
+        return picture
+    return np.asarray(PIL.Image.fromarray(picture).resize((width, height), PIL.Image.Resampling.BICUBIC))

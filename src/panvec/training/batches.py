@@ -1,0 +1,108 @@
+"""From a draw to a batch: which positive, which negatives, which prompt, which other texts; all by the draw's seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from panvec.data.pairs import Pair, Side
+from panvec.training.nano import Item, NanoLearner, Pooled, is_text
+from panvec.training.recipe import Recipe, Task
+from panvec.training.schedule import Draw
+from panvec.training.step import Batch
+
+
+class Batches:
+    """Makes the batches of a recipe's tasks.
+
+    Args:
+        pairs: of each task.
+        mined: of each task, hard negatives of each of its pairs beside the pairs' own.
+    """
+
+    def __init__(self, recipe: Recipe, learner: NanoLearner, pairs: dict[str, list[Pair]]) -> None:
+        self.recipe, self.learner, self.pairs = recipe, learner, pairs
+        self.mined: dict[str, list[tuple[Side, ...]]] = {}
+        self._texts = {
+            name: sorted(set(texts_of(pairs[name]))) for name in {t.others for t in recipe.tasks.values() if t.others}
+        }
+
+    def batch(self, draw: Draw, others_seed: tuple[int, ...]) -> Batch:
+        """The batch of a draw; `others_seed` must be the same in every process that shares the step."""
+        task = self.recipe.tasks[draw.task]
+        chosen = [self.pairs[draw.task][row] for row in draw.rows]
+        queries, positives, negatives, owners = [], [], [], []
+        for place, (pair, row, seed) in enumerate(zip(chosen, draw.rows, draw.seeds, strict=True)):
+            generator = np.random.default_rng(int(seed))
+            positive = pair.positives[int(generator.integers(len(pair.positives)))]
+            sides = (positive, pair.query) if task.swap else (pair.query, positive)
+            queries.append((sides[0], self._prompt(task.query_prompt, task, generator)))
+            positives.append((sides[1], self._prompt(task.positive_prompt, task, generator)))
+            known = [*pair.negatives, *(self.mined[draw.task][row] if draw.task in self.mined else ())]
+            for index in generator.permutation(len(known))[: task.hard_negatives]:
+                negatives.append((known[index], task.positive_prompt))
+                owners.append(place)
+        others = self._others(task, others_seed)
+        items = self._prepare([*queries, *positives, *negatives, *((side, task.positive_prompt) for side in others)])
+        rows = len(chosen)
+        taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
+        return Batch(
+            queries=items[:rows],
+            positives=items[rows : 2 * rows],
+            query_ids=_ids([side for side, _ in queries]),
+            positive_ids=_ids([side for side, _ in positives]),
+            negatives=items[2 * rows : 2 * rows + len(negatives)],
+            owners=torch.tensor(owners, dtype=torch.int64),
+            others=items[2 * rows + len(negatives) :],
+            answers=_answers(chosen, others),
+            teachers=teachers,
+            taught=torch.from_numpy(taught),
+        )
+
+    def prompted_texts(self) -> Iterator[tuple[str, str]]:
+        """Every text alone that a batch may hold, with every prompt that it may have."""
+        for name, task in self.recipe.tasks.items():
+            prompts = {task.query_prompt, task.positive_prompt} | ({""} if task.prompt_dropout else set())
+            for text in texts_of([*self.pairs[name], *(self.pairs[task.others] if task.others else ())]):
+                yield from ((prompt, text) for prompt in sorted(prompts))
+
+    def _prompt(self, prompt: str, task: Task, generator: np.random.Generator) -> str:
+        return "" if generator.random() < task.prompt_dropout else prompt
+
+    def _others(self, task: Task, seed: tuple[int, ...]) -> list[Side]:
+        generator = np.random.default_rng(seed)
+        if task.others is None or generator.random() >= task.others_share:
+            return []
+        texts = self._texts[task.others]
+        picked = generator.choice(len(texts), min(task.others_count, len(texts)), replace=False)
+        return [(("text", texts[index]),) for index in picked]
+
+    def _prepare(self, prompted: list[tuple[Side, str]]) -> list[Pooled | Item]:
+        return self.learner.prepare([side for side, _ in prompted], [prompt for _, prompt in prompted])
+
+
+def texts_of(pairs: list[Pair]) -> Iterator[str]:
+    """The contents of pairs that are one text."""
+    for pair in pairs:
+        for side in (pair.query, *pair.positives, *pair.negatives):
+            if is_text(side):
+                yield side[0][1]
+
+
+def identity(side: Side) -> int:
+    """A number that equal contents share, in every process and run."""
+    return int.from_bytes(hashlib.blake2b(repr(side).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 1
+
+
+def _ids(sides: list[Side]) -> torch.Tensor:
+    return torch.tensor([identity(side) for side in sides], dtype=torch.int64)
+
+
+def _answers(pairs: list[Pair], others: list[Side]) -> torch.Tensor:
+    """`[pairs, others]`: true where another is one of the pair's own contents."""
+    return torch.tensor(
+        [[other in {pair.query, *pair.positives} for other in others] for pair in pairs], dtype=torch.bool
+    ).reshape(len(pairs), len(others))

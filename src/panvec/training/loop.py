@@ -1,0 +1,281 @@
+"""Training: every step of a recipe, from its first to its last, resumable at any of them, on one process or many.
+
+A step is a function of the recipe, its number and the weights before it: its batch and its random choices come from
+seeds, so a run that is killed goes on from its last checkpoint to the same losses. The loop is our own and not a
+trainer's, for that, for one task a batch, and for cached towers: what a trainer would add is what it would hide.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+
+from panvec.data.pairs import Pair, read_pairs
+from panvec.errors import InputError, PanvecError
+from panvec.training import checkpoint
+from panvec.training.batches import Batches
+from panvec.training.log import Log
+from panvec.training.nano import NanoLearner, is_text
+from panvec.training.prepared import Preparer
+from panvec.training.recipe import Recipe, Stage
+from panvec.training.schedule import Schedule
+from panvec.training.start import start
+from panvec.training.step import Objective, average_gradients, backward
+
+RECIPE = "recipe.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run finds and keeps things, and how it is run."""
+
+    data: Path
+    run: Path
+    cache: Path
+    threads: int | None = None
+    shard: bool = False
+    """Parameters split over the processes (FSDP) instead of a copy in each."""
+
+
+class Training:
+    """A run of a recipe.
+
+    Raises:
+        InputError: the data is missing, or the run folder is another recipe's.
+    """
+
+    def __init__(self, recipe: Recipe, place: Place, log: Log) -> None:
+        self.recipe, self.place, self.log = recipe, place, log
+        self.rank, self.ranks = _join_processes()
+        if place.threads:
+            torch.set_num_threads(place.threads)
+        self._claim_run()
+        self.pairs = read_tasks(recipe, place.data)
+        self.learner = NanoLearner(
+            Preparer(place.cache, threads=place.threads), trained=recipe.model.train, dropout=recipe.model.dropout
+        )
+        self.objective = Objective({name: task.loss for name, task in recipe.tasks.items()}, recipe.dims)
+        self.batches = Batches(recipe, self.learner, self.pairs)
+        self._prepare_everything()
+        self._begin()
+
+    def steps(self) -> int:
+        """Steps in all stages."""
+        return sum(stage.steps for stage in self.recipe.stages)
+
+    def run(self, until: int | None = None) -> None:
+        """Train to the last step, or to step `until`, from the last checkpoint on."""
+        done = self._resume()
+        last = min(until or self.steps(), self.steps())
+        saved = time.monotonic()
+        self.learner.train()
+        for step in range(done, last):
+            started = time.perf_counter()
+            row = self.step(step)
+            self.log.step(step, {**row, "seconds": time.perf_counter() - started})
+            for_soup = self.recipe.soup is not None and (step + 1) % self.recipe.soup.every == 0
+            if time.monotonic() - saved > self.recipe.checkpoint_minutes * 60 or for_soup or step + 1 == last:
+                self._save(step + 1)
+                saved = time.monotonic()
+
+    def step(self, step: int) -> dict[str, Any]:
+        """One step of the optimizer: the stage's next batch, its loss, the gradients of all processes, the update."""
+        stage, number, before = self._stage(step)
+        draw = self._schedule(number)[step - before].share(self.rank, self.ranks)
+        batch = self.batches.batch(draw, (self.recipe.seed, 2, number, step))
+        rate = learning_rate(stage, step - before)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+            group["weight_decay"] = stage.weight_decay if group["decays"] else 0.0
+        seed = (self.recipe.seed * 1_000_003 + step) * 10_007 + self.rank * 1_009
+        loss = backward(
+            self.learner, self.objective, draw.task, batch, chunk=self.recipe.chunk, seed=seed, autocast=self._autocast
+        )
+        average_gradients(self._replicated())
+        norm = nn.utils.clip_grad_norm_(self._parameters(), stage.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
+
+    def trained(self) -> dict[str, Tensor]:
+        """What is trained, by name: the learner's and the learned temperatures."""
+        names = {name for name, parameter in self.learner.named_parameters() if parameter.requires_grad}
+        state = {name: _whole(value) for name, value in self.learner.state_dict().items()}
+        kept = {
+            name: value for name, value in state.items() if name in names or name.endswith((".mean", ".gain", "first_head"))
+        }
+        return kept | {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `trained` gave."""
+        ours = {name.removeprefix("objective."): value for name, value in tensors.items() if name.startswith("objective.")}
+        self.objective.load_state_dict(ours)
+        self.learner.load_state_dict({n: v for n, v in tensors.items() if not n.startswith("objective.")}, strict=False)
+
+    def _claim_run(self) -> None:
+        path = self.place.run / RECIPE
+        if path.exists() and Recipe.model_validate_json(path.read_text(encoding="utf-8")).digest() != self.recipe.digest():
+            raise InputError(f"{self.place.run} holds a run of another recipe: name another folder with --run, or remove it")
+        if self.rank == 0:
+            self.place.run.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.recipe.model_dump_json(indent=1), encoding="utf-8")
+
+    def _prepare_everything(self) -> None:
+        """Fill the cache, each process a share of the media; leave out and name the pairs that cannot be read."""
+        media = sorted({key for pairs in self.pairs.values() for pair in pairs for key in _media(pair)})
+        broken: dict[tuple[str, str], str] = {}
+        for key in self.log.progress(media[self.rank :: self.ranks], "media"):
+            try:
+                self.learner.preparer.part(key)
+            except PanvecError as error:
+                broken[key] = str(error)
+        _wait()
+        broken = _everyones(broken)
+        for name, pairs in self.pairs.items():
+            self.pairs[name] = [pair for pair in pairs if not any(key in broken for key in _media(pair))]
+        self.log.left_out({f"{modality} {path}": reason for (modality, path), reason in broken.items()})
+        if self.rank == 0:
+            texts = list(dict.fromkeys(self.batches.prompted_texts()))
+            self.learner.preparer.pool(texts, self.log.counter(len(texts), "texts"))
+        _wait()
+        self.learner.preparer.reload()
+
+    def _begin(self) -> None:
+        if self.recipe.model.start == "released":
+            self.learner.start_released()
+        else:
+            first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
+            start(self.learner, first, gate=self.recipe.model.gate, ridge=self.recipe.model.ridge)
+        if self.place.shard:
+            _wait()
+            fully_shard(self.learner)
+        decaying = [p for p in self.learner.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in self.learner.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": decaying, "decays": True}, {"params": [*others, *self.objective.parameters()], "decays": False}]
+        self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0)
+
+    def _resume(self) -> int:
+        found = checkpoint.steps(self.place.run)
+        if not found:
+            self.log.begin(0, self.steps())
+            return 0
+        self.load(checkpoint.model(self.place.run, found[-1]))
+        checkpoint.restore(self.place.run, found[-1], self.optimizer)
+        self.log.begin(found[-1], self.steps())
+        return found[-1]
+
+    def _save(self, step: int) -> None:
+        tensors = self.trained()
+        optimizer = self.optimizer.state_dict()
+        if self.rank == 0:
+            every = self.recipe.soup.every if self.recipe.soup else self.steps()
+            checkpoint.save(self.place.run, step, tensors, optimizer, {"step": step, "recipe": self.recipe.digest()})
+            checkpoint.prune(self.place.run, set(range(0, self.steps() + 1, every)))
+        _wait()
+
+    def _stage(self, step: int) -> tuple[Stage, int, int]:
+        """The stage that a step belongs to, its number, and the step at which it begins."""
+        before = 0
+        for number, stage in enumerate(self.recipe.stages):
+            if step < before + stage.steps:
+                return stage, number, before
+            before += stage.steps
+        raise InputError(f"the recipe has {before} steps, there is no step {step}")
+
+    def _schedule(self, number: int) -> Schedule:
+        return stage_schedule(self.recipe, number, {name: len(pairs) for name, pairs in self.pairs.items()})
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.recipe.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.learner.device.type, torch.bfloat16)
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for p in (*self.learner.parameters(), *self.objective.parameters()) if p.requires_grad]
+
+    def _replicated(self) -> list[Tensor]:
+        """The parameters whose gradients no sharding averages."""
+        return list(self.objective.parameters()) if self.place.shard else self._parameters()
+
+    def _mean(self, value: float) -> float:
+        if not dist.is_initialized():
+            return value
+        total = torch.tensor(value)
+        dist.all_reduce(total)
+        return float(total) / self.ranks
+
+
+def read_tasks(recipe: Recipe, data: Path) -> dict[str, list[Pair]]:
+    """The training pairs of every task that a stage draws or another task takes texts from.
+
+    Raises:
+        InputError: a folder is missing, or holds no training pairs.
+    """
+    used = {name for stage in recipe.stages for name in stage.mixture}
+    used |= {task.others for name in used if (task := recipe.tasks[name]).others}
+    found = {}
+    for name in sorted(used):
+        pairs = [pair for folder in recipe.tasks[name].data for pair in read_pairs(data / folder)]
+        if not pairs:
+            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)} under {data}")
+        found[name] = pairs
+    return found
+
+
+def stage_schedule(recipe: Recipe, number: int, counts: dict[str, int]) -> Schedule:
+    """The batches of one stage."""
+    stage = recipe.stages[number]
+    sizes = {name: recipe.tasks[name].batch for name in stage.mixture}
+    return Schedule(stage.mixture, counts, sizes, stage.steps, (recipe.seed, number))
+
+
+def learning_rate(stage: Stage, step: int) -> float:
+    """The rate of a step of a stage: a linear rise, then its schedule down to `final`."""
+    if step < stage.warmup:
+        return stage.rate * (step + 1) / stage.warmup
+    part = (step - stage.warmup) / max(1, stage.steps - stage.warmup - 1)
+    falling = {"constant": 1.0, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * min(part, 1.0))) / 2}[stage.schedule]
+    return stage.rate * (stage.final + (1 - stage.final) * falling)
+
+
+def _media(pair: Pair) -> list[tuple[str, str]]:
+    sides = (pair.query, *pair.positives, *pair.negatives)
+    return [key for side in sides if not is_text(side) for key in side if key[0] != "text"]
+
+
+def _join_processes() -> tuple[int, int]:
+    """This process's rank and the number of them; under torchrun they meet here."""
+    if "RANK" not in os.environ:
+        return 0, 1
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return dist.get_rank(), dist.get_world_size()
+
+
+def _wait() -> None:
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def _everyones(found: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    if not dist.is_initialized():
+        return found
+    parts: list[dict[tuple[str, str], str]] = [{} for _ in range(dist.get_world_size())]
+    dist.all_gather_object(parts, found)
+    return {key: reason for part in parts for key, reason in part.items()}
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    full: Callable[[], Tensor] | None = getattr(tensor, "full_tensor", None)
+    return (full() if full else tensor).detach().cpu()

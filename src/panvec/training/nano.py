@@ -1,0 +1,208 @@
+"""panvec-nano under training: contents through connectors, the frozen trunk and the head, with gradients.
+
+The sequence of a content is the engine's own (`panvec.models.nano.builder`); only what is trained is computed anew at
+each step. A content that is a text alone is its cached pooled output through the head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from panvec.data.pairs import Side
+from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
+from panvec.models.nano.module import NanoModule
+from panvec.models.nano.sequence import Array
+from panvec.training.prepared import CELL, MARKER, STATE, WORD, Prepared, Preparer
+
+IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A text alone: the trunk's sum of outputs `[384]`."""
+
+    sums: Array
+
+
+@dataclass(frozen=True)
+class Item:
+    """Any other content: `<s>`, the prompt where there are words, its parts, `</s>`; and the word rows `[words, 384]`."""
+
+    prepared: Prepared
+    words: Array
+
+
+class NanoLearner(nn.Module):
+    """Prepares contents and embeds them.
+
+    Args:
+        preparer: the cache of what is frozen.
+        trained: which of "vision", "audio", "markers" and "head" are trained.
+        dropout: of the towers' features, in training.
+    """
+
+    def __init__(
+        self,
+        preparer: Preparer,
+        *,
+        trained: tuple[str, ...] = ("vision", "audio", "markers", "head"),
+        dropout: float = 0.0,
+        folder: Path = WEIGHTS,
+        config: NanoConfig = CONFIG,
+    ) -> None:
+        super().__init__()
+        self.config, self.dropout = config, dropout
+        self.preparer = preparer
+        self.model = NanoModule(config).load_frozen(folder)
+        self.first_head = nn.Buffer(torch.eye(config.dim))
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in trained and not name.startswith("vision.classifier"))
+
+    def start_released(self, folder: Path = WEIGHTS) -> None:
+        """Go on from released connectors and head."""
+        self.model.load_trained(folder)
+        with torch.no_grad():
+            self.first_head.copy_(self.model.head.weight)
+
+    def prepare(self, sides: list[Side], prompts: list[str]) -> list[Pooled | Item]:
+        """What `forward` takes, of each content. Its prompt goes before a content that holds words.
+
+        Raises:
+            PanvecError: a part cannot be read.
+        """
+        both = list(zip(sides, prompts, strict=True))
+        sums = iter(self.preparer.pooled([(prompt, side[0][1]) for side, prompt in both if is_text(side)]))
+        return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt) for side, prompt in both]
+
+    def before_training(self, items: list[Pooled | Item]) -> tuple[NDArray[np.int64], Tensor]:
+        """Which of the items are texts alone, and those texts' unit vectors in the first head's space `[texts, 384]`."""
+        places = np.array([i for i, item in enumerate(items) if isinstance(item, Pooled)], np.int64)
+        sums = [item.sums for item in items if isinstance(item, Pooled)]
+        vectors = self._tensor(np.stack(sums)) @ self.first_head.T if sums else torch.empty(0, self.config.dim)
+        return places, F.normalize(vectors, dim=-1)
+
+    def forward(self, items: list[Pooled | Item]) -> Tensor:
+        """Unit vectors `[items, 384]`."""
+        totals = torch.zeros(len(items), self.config.dim, device=self.device)
+        texts = [i for i, item in enumerate(items) if isinstance(item, Pooled)]
+        media = [i for i, item in enumerate(items) if isinstance(item, Item)]
+        if texts:
+            sums = np.stack([item.sums for item in items if isinstance(item, Pooled)])
+            totals = totals.index_copy(0, self._index(texts), self._tensor(sums))
+        if media:
+            found = self.sums([item for item in items if isinstance(item, Item)])
+            totals = totals.index_copy(0, self._index(media), found)
+        return F.normalize(self.model.head(totals), dim=-1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.model.head.weight.device
+
+    def _item(self, side: Side, prompt: str) -> Item:
+        trunk = self.config.trunk
+        parts = [self.preparer.part(key) for key in side]
+        spoken = any((part.kinds == WORD).any() for part in parts)
+        before = [trunk.begin_id, *(self.preparer.ids(prompt.rstrip()) if spoken else ())]
+        joined = _join([_words(before), *parts, _words([trunk.end_id])])
+        if len(joined) > trunk.positions:
+            joined = _cut(joined, trunk.positions)
+        return Item(joined, self.preparer.engine.words(joined.rows[joined.kinds == WORD]))
+
+    def sums(self, items: list[Item]) -> Tensor:
+        """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
+        table, skips, gates, starts = self._table(items)
+        lengths = [len(item.prepared) for item in items]
+        places = np.zeros((len(items), max(lengths)), np.int64)
+        mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+        places[mask] = np.concatenate([_places(item.prepared, start) for item, start in zip(items, starts, strict=True)])
+        chosen, present = self._index(places), self._index(mask).bool()
+        weights = gates[chosen] * present
+        return self.model.sums(table[chosen], present, weights) + (skips[chosen] * present[..., None]).sum(1)
+
+    def _table(self, items: list[Item]) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+        """Every word, cell, state and marker of the items as rows of one table: tokens, skips, gates.
+
+        Also where each item's words, cells, states and markers begin in it `[items, 4]`.
+        """
+        prepared = [item.prepared for item in items]
+        words = self._tensor(np.concatenate([item.words for item in items]))
+        cells = self._features(np.concatenate([p.cells for p in prepared]))
+        states = self._features(np.concatenate([p.states for p in prepared]))
+        seen, seen_skips = self.model.vision(cells)
+        heard, heard_skips = self.model.audio(states)
+        marks = self.model.markers.tokens[self._index(np.concatenate([p.markers for p in prepared]))]
+        marks = marks + self._tensor(np.concatenate([p.times for p in prepared]))
+        gates = self.model.markers.gates
+        counts = np.array(
+            [[len(item.words), len(p.cells), len(p.states), len(p.markers)] for item, p in zip(items, prepared, strict=True)]
+        )
+        starts = np.cumsum(counts, 0) - counts + (np.cumsum(counts.sum(0)) - counts.sum(0))
+        kinds = [gates.new_ones(len(words)), gates[IMAGE_GATE].expand(len(seen)), gates[AUDIO_GATE].expand(len(heard))]
+        return (
+            torch.cat([words, seen, heard, marks]),
+            torch.cat([torch.zeros_like(words), seen_skips, heard_skips, torch.zeros_like(marks)]),
+            torch.cat([*kinds, gates[MARKER_GATE].expand(len(marks))]),
+            starts,
+        )
+
+    def _features(self, array: NDArray[np.float16]) -> Tensor:
+        return F.dropout(self._tensor(array).float(), self.dropout, self.training)
+
+    def _tensor(self, array: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def _index(self, array: list[int] | NDArray[np.generic]) -> Tensor:
+        return torch.as_tensor(np.asarray(array)).to(self.device)
+
+
+def is_text(side: Side) -> bool:
+    """Whether a content is one text."""
+    return len(side) == 1 and side[0][0] == "text"
+
+
+def _words(ids: list[int]) -> Prepared:
+    none = np.empty(0)
+    vision, audio = CONFIG.vision, CONFIG.audio
+    return Prepared(
+        np.full(len(ids), WORD, np.int64),
+        np.asarray(ids, np.int64),
+        np.empty((0, vision.dim), np.float16),
+        np.empty((0, 2, audio.layers + 1, audio.dim), np.float16),
+        none.astype(np.int64),
+        np.empty((0, CONFIG.dim), np.float32),
+    )
+
+
+def _join(parts: list[Prepared]) -> Prepared:
+    """Parts one after the other; the rows of each go on where those before it end."""
+    rows, done = [], {CELL: 0, STATE: 0, MARKER: 0, WORD: 0}
+    for part in parts:
+        rows.append(part.rows + np.array([0, done[CELL], done[STATE], done[MARKER]])[part.kinds])
+        for kind, held in ((CELL, part.cells), (STATE, part.states), (MARKER, part.markers)):
+            done[kind] += len(held)
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("kinds", "cells", "states", "markers", "times")
+    }
+    return Prepared(rows=np.concatenate(rows), **joined)
+
+
+def _cut(prepared: Prepared, length: int) -> Prepared:
+    """The first `length` positions with the last one: training sees one window of a long content."""
+    keep = np.r_[np.arange(length - 1), len(prepared) - 1]
+    return replace(prepared, kinds=prepared.kinds[keep], rows=prepared.rows[keep])
+
+
+def _places(prepared: Prepared, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each position's row is in the table: words in order, all else by its row."""
+    rows = prepared.rows.copy()
+    rows[prepared.kinds == WORD] = np.arange((prepared.kinds == WORD).sum())
+    return rows + starts[prepared.kinds]

@@ -1,0 +1,181 @@
+"""Recipes: a YAML file that says all of a training run, checked before anything runs, every error with its line."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from panvec.errors import InputError
+from panvec.models.nano.config import DIMS
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(_Part):
+    """What is trained, and what stays as it is."""
+
+    kind: Literal["nano"] = "nano"
+    start: Literal["closed form", "released"] = "closed form"
+    """Connectors fitted to the first stage's data in closed form, or those of the released weights."""
+    train: tuple[Literal["vision", "audio", "markers", "head"], ...] = ("vision", "audio", "markers", "head")
+    gate: Share = 0.3
+    """How much of the trunk's output a soft token keeps at the start."""
+    dropout: Share = 0.1
+    """Of the towers' features."""
+    ridge: Positive = 300.0
+    """Strength of the ridge in the closed form."""
+
+
+class Loss(_Part):
+    """The losses of a task. See `panvec.training.losses`."""
+
+    temperature: Positive = 0.02
+    learn_temperature: bool = False
+    symmetric: bool = True
+    hardness: Annotated[float, Field(ge=0)] = 0.0
+    spread_out: Annotated[float, Field(ge=0)] = 0.0
+    matching: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the distance of texts to their vectors before training."""
+
+
+class Task(_Part):
+    """Pairs that are drawn together, one batch from one task."""
+
+    data: tuple[str, ...]
+    """Folders of pairs, under the folder given with --data."""
+    batch: Count = 256
+    swap: bool = False
+    """Queries and positives change places."""
+    query_prompt: str = "query: "
+    positive_prompt: str = "query: "
+    prompt_dropout: Share = 0.0
+    hard_negatives: int = Field(1, ge=0)
+    """The most of a pair's own negatives that are drawn."""
+    others: str | None = None
+    """A task whose texts join the negatives of the queries."""
+    others_count: Count = 1024
+    others_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """In which share of the steps."""
+    loss: Loss = Loss()
+
+
+class Stage(_Part):
+    """So many steps at one mixture."""
+
+    name: str
+    steps: Count
+    rate: Positive = 3e-4
+    """Highest learning rate."""
+    warmup: int = Field(20, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Learning rate of the last step, as a share of the highest."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    clip: Positive = 1.0
+    mixture: dict[str, Positive]
+    """Task to how often it is drawn."""
+    mine: bool = False
+    """Hard negatives are mined with the model as it is when the stage begins."""
+
+
+class Mining(_Part):
+    """Hard negatives: texts that the model ranks high for a query and that are no answer to it."""
+
+    ranks: tuple[int, int] = (5, 50)
+    margin: Share = 0.05
+    """A negative is at least so much less similar than the positive, as a share of the positive's similarity."""
+    count: Count = 4
+
+
+class Soup(_Part):
+    """The average of the run's last checkpoints, kept only if the development score does not fall."""
+
+    checkpoints: Count = 4
+    every: Count = 50
+    """Steps between the checkpoints that may go into it."""
+
+
+class Recipe(_Part):
+    """A training run."""
+
+    name: str
+    seed: int = 0
+    dims: tuple[Count, ...] = DIMS
+    """Nested dimensions; the loss is summed over them."""
+    model: Model = Model()
+    tasks: dict[str, Task]
+    stages: tuple[Stage, ...]
+    mining: Mining = Mining()
+    soup: Soup | None = Soup(checkpoints=4)
+    dev: dict[str, str] = {}
+    """Development scores: a name to a folder for panvec eval local, under the folder given with --data."""
+    chunk: Count = 64
+    """Contents that are run at once; larger batches keep only their vectors (GradCache)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_minutes: Positive = 3.0
+
+    @model_validator(mode="after")
+    def _names(self) -> Recipe:
+        for number, stage in enumerate(self.stages):
+            for name in stage.mixture:
+                if name not in self.tasks:
+                    raise ValueError(f"stages.{number}.mixture.{name}: no such task; there are {', '.join(self.tasks)}")
+        for name, task in self.tasks.items():
+            if task.others and task.others not in self.tasks:
+                raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
+        return self
+
+    def digest(self) -> str:
+        """A hash of everything in it."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file.
+
+    Raises:
+        InputError: it is no YAML or no recipe; one line for each error, with the line of the file.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+        tree = yaml.compose(source, Loader=yaml.SafeLoader)
+        return Recipe.model_validate(yaml.safe_load(source))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): name a recipe, such as recipes/nano.yaml") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is no YAML: {error}") from error
+    except ValidationError as errors:
+        found = [_explained(error, tree) for error in errors.errors()]
+        raise InputError("\n".join(f"{path}:{line}: {message}" for line, message in sorted(found))) from errors
+
+
+def _explained(error: Any, tree: yaml.Node | None) -> tuple[int, str]:
+    place, message = list(error["loc"]), str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        where, _, message = message.partition(": ")
+        place = [int(key) if key.isdigit() else key for key in where.split(".")]
+    return _line(tree, place), f"{'.'.join(map(str, place))}: {message}"
+
+
+def _line(node: yaml.Node | None, place: list[str | int]) -> int:
+    """The line on which the value at `place` begins, or of what is nearest to it."""
+    line = node.start_mark.line + 1 if node is not None else 1
+    if not place or node is None:
+        return line
+    if isinstance(node, yaml.SequenceNode) and isinstance(place[0], int) and place[0] < len(node.value):
+        return _line(node.value[place[0]], place[1:])
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(place[0]):
+                return max(key.start_mark.line + 1, _line(value, place[1:])) if len(place) > 1 else int(key.start_mark.line + 1)
+    return line

@@ -1,0 +1,189 @@
+"""One step: a batch's vectors, its loss over nested dims, gradients; in chunks (GradCache), and over several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.distributed.nn
+from torch import Tensor, nn
+
+from panvec.training.losses import Vectors, contrastive, matching, spread_out
+from panvec.training.recipe import Loss
+
+
+@dataclass
+class Batch:
+    """What one process runs in a step: prepared contents, and ids that are equal exactly where contents are.
+
+    `owners` names the row, in this process, that each hard negative belongs to. `others` are the same in every process;
+    `answers` `[rows, others]` is true where another's content answers the row's query. `teachers` are the vectors
+    before training of queries and positives that have such `[contents, dim]`, with their places in queries + positives.
+    """
+
+    queries: list[Any]
+    positives: list[Any]
+    query_ids: Tensor
+    positive_ids: Tensor
+    negatives: list[Any]
+    owners: Tensor
+    others: list[Any]
+    answers: Tensor
+    teachers: Tensor
+    taught: Tensor
+
+    def contents(self) -> list[Any]:
+        """All of them in one list: queries, positives, negatives, others."""
+        return [*self.queries, *self.positives, *self.negatives, *self.others]
+
+
+class Objective(nn.Module):
+    """The losses of a recipe's tasks, with their temperatures, learned or fixed.
+
+    Args:
+        losses: of each task.
+        dims: nested dimensions over which contrastive and spread-out losses are summed.
+    """
+
+    def __init__(self, losses: dict[str, Loss], dims: Sequence[int]) -> None:
+        super().__init__()
+        self.losses, self.dims = losses, dims
+        learned = {name: loss for name, loss in losses.items() if loss.learn_temperature}
+        self.log_temperatures = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor(loss.temperature).log()) for name, loss in learned.items()}
+        )
+
+    def temperature(self, task: str) -> Tensor | float:
+        """The temperature of a task, kept at least .005."""
+        if task in self.log_temperatures:
+            learned: Tensor = self.log_temperatures[task]
+            return learned.exp().clamp_min(0.005)
+        return self.losses[task].temperature
+
+    def forward(self, task: str, vectors: Tensor, batch: Batch) -> Tensor:
+        """This process's share of the loss, times the number of processes: the mean over processes is the loss of the batch."""
+        loss, rows = self.losses[task], len(batch.queries)
+        local = _split(vectors, batch)
+        joined, mine, ranks = gathered(local)
+        total = len(joined.queries)
+        value = vectors.new_zeros(())
+        for dim in self.dims:
+            nested = joined.prefix(dim)
+            contrast = contrastive(nested, self.temperature(task), rows=mine, hardness=loss.hardness, symmetric=loss.symmetric)
+            value = value + contrast / total
+            if loss.spread_out:
+                spread = spread_out(nested.queries, joined.query_ids, mine) + spread_out(
+                    nested.positives, joined.positive_ids, mine
+                )
+                value = value + loss.spread_out * spread / total
+        if loss.matching and len(batch.taught):
+            value = value + loss.matching * matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total)
+        return value * ranks
+
+
+def _split(vectors: Tensor, batch: Batch) -> Vectors:
+    queries, positives, negatives, others = vectors.split(
+        [len(batch.queries), len(batch.positives), len(batch.negatives), len(batch.others)]
+    )
+    return Vectors(queries, positives, batch.query_ids, batch.positive_ids, negatives, batch.owners, others, batch.answers)
+
+
+def gathered(local: Vectors) -> tuple[Vectors, slice, int]:
+    """The vectors of all processes, with gradients to each; the rows of this one; the number of processes.
+
+    Hard negatives stay here (only their own rows see them); `others` are the same everywhere.
+    """
+    if not dist.is_initialized():
+        return local, slice(0, len(local.queries)), 1
+    rank, ranks, rows = dist.get_rank(), dist.get_world_size(), len(local.queries)
+    sizes = [int(size) for size in _all(torch.tensor([rows], device=local.queries.device))]
+    mine = slice(sum(sizes[:rank]), sum(sizes[: rank + 1]))
+    answers = None
+    if local.answers is not None:
+        answers = local.answers.new_zeros(sum(sizes), local.answers.shape[1])
+        answers[mine] = local.answers
+    joined = replace(
+        local,
+        queries=_all_with_gradient(local.queries, sizes),
+        positives=_all_with_gradient(local.positives, sizes),
+        query_ids=_all_with_gradient(local.query_ids, sizes),
+        positive_ids=_all_with_gradient(local.positive_ids, sizes),
+        owners=None if local.owners is None else local.owners + mine.start,
+        answers=answers,
+    )
+    return joined, mine, ranks
+
+
+def _all(tensor: Tensor) -> Tensor:
+    found = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, tensor.contiguous())
+    return torch.cat(found)
+
+
+def _all_with_gradient(tensor: Tensor, sizes: list[int]) -> Tensor:
+    """Rows of all processes, which may have different numbers of them."""
+    padded = torch.cat([tensor, tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])])
+    found = torch.distributed.nn.all_gather(padded) if tensor.requires_grad else _all(padded).split(max(sizes))
+    return torch.cat([part[:size] for part, size in zip(found, sizes, strict=True)])
+
+
+def backward(
+    learner: Callable[[list[Any]], Tensor],
+    objective: Objective,
+    task: str,
+    batch: Batch,
+    *,
+    chunk: int,
+    seed: int,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> float:
+    """Add the gradients of a batch's loss; the loss.
+
+    Contents are run `chunk` at a time: first without gradients, then, with the gradients of the loss to the vectors, once
+    more each (GradCache, Gao et al., 2021, arXiv 2101.06983), the same random choices both times. Memory is that of a
+    chunk, the result that of the whole batch.
+    """
+    contents = batch.contents()
+    chunks = [contents[i : i + chunk] for i in range(0, len(contents), chunk)]
+
+    def run(number: int) -> Tensor:
+        torch.manual_seed(seed + number)
+        with autocast():
+            vectors: Tensor = learner(chunks[number])
+        return vectors.float()
+
+    if len(chunks) == 1:
+        loss = objective(task, run(0), batch)
+        loss.backward()
+        return float(loss.detach())
+    with torch.no_grad():
+        vectors = torch.cat([run(number) for number in range(len(chunks))])
+    vectors.requires_grad_()
+    loss = objective(task, vectors, batch)
+    loss.backward()
+    assert vectors.grad is not None  # noqa: S101
+    for number, gradient in enumerate(vectors.grad.split([len(part) for part in chunks])):
+        run(number).backward(gradient)
+    return float(loss.detach())
+
+
+def average_gradients(parameters: Sequence[Tensor]) -> None:
+    """The mean of every gradient over all processes. One message; a parameter that this process did not use counts as zero.
+
+    A wrapper that sends gradients during the backward pass (DistributedDataParallel) takes one backward pass a step, of
+    which GradCache has many.
+    """
+    if not dist.is_initialized():
+        return
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        parameter.grad = piece.view_as(parameter).clone()
