@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from panvec.cli import inspect, vectors
+from panvec.cli import data, evaluate, inspect, vectors
 from panvec.cli.inputs import InOrder, say
 from panvec.cli.search import search
-from panvec.errors import PanvecError
+from panvec.errors import InputError, PanvecError
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help="One vector for any mix of text, images, audio, video and documents, offline.",
@@ -24,6 +26,8 @@ app.command()(vectors.embed)
 app.command()(vectors.similarity)
 app.command()(inspect.info)
 app.command()(inspect.models)
+app.add_typer(evaluate.app, name="eval")
+app.add_typer(data.app, name="data")
 
 
 def _print_version(wanted: bool) -> None:
@@ -46,11 +50,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            say("interrupted")
+        raise
     except PanvecError as error:
         say(str(error))
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, InputError) else 1)
     except OSError as error:
         say(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,5 +1,6 @@
 """What the command line takes: a text or a file, and the mix of `--text`, `--image`, `--audio`, `--video`, `--document`."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON for machin
 
 _PARTS: dict[str, type[Part]] = {"text": Text, "image": Image, "audio": Audio, "video": Video, "document": Document}
 _ORDER = "panvec.order"
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class InOrder(TyperCommand):
@@ -55,4 +57,9 @@ def is_file(argument: str) -> bool:
 
 def say(message: str) -> None:
     """A line for people, beside the results."""
-    print(f"panvec: {message}", file=sys.stderr)
+    print(f"panvec: {on_one_line(message)}", file=sys.stderr)
+
+
+def on_one_line(text: str) -> str:
+    """`text` as a terminal can show it: line ends and control characters, which file names may hold, are escaped."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

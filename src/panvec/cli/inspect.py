@@ -33,7 +33,12 @@ def info(
 
 
 def models(as_json: AsJson = False) -> None:
-    """The models there are."""
+    """The models there are.
+
+    Example:
+
+      panvec models --json
+    """
     from panvec.models.embedder import MODELS
 
     if as_json:

@@ -1,6 +1,7 @@
 """Where `panvec embed` writes vectors: the screen, or a .jsonl, .npy or .parquet file, as they are made."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,14 @@ def check_out(out: Path) -> None:
     """Nothing, when `out` can be written.
 
     Raises:
-        InputError: its name ends in no known format, its folder is missing, or parquet is not installed.
+        InputError: its name ends in no known format, it cannot be a file there, or parquet is not installed.
     """
     if out.suffix not in (".npy", ".jsonl", ".parquet"):
         raise InputError(f"cannot write {out}: its name must end in .npy, .jsonl or .parquet")
     if not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    if out.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError(f"cannot write {out}: it is a folder, or may not be written")
     if out.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401

@@ -1,12 +1,18 @@
 """The progress bar: on the error stream, and only where a person sees it."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from panvec.cli.inputs import on_one_line
+
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that is told steps done, steps in all, and the name of the one at work."""
+def progress_bar(*, hidden: bool = False) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that is told steps done, steps in all, and the name of the one at work.
+
+    It is drawn on a terminal only (FORCE_COLOR makes a pipe colourful, not a terminal), and not where it is to be `hidden`.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,6 +20,7 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     named = TextColumn("{task.description}")
     columns = (TextColumn("embedding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), named)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    unseen = hidden or not (console.is_terminal and sys.stderr.isatty())
+    with Progress(*columns, console=console, transient=True, disable=unseen) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, of, name: bar.update(task, completed=done, total=of, description=escape(name))
+        yield lambda done, of, name: bar.update(task, completed=done, total=of, description=escape(on_one_line(name)))

@@ -1,20 +1,22 @@
 """`panvec search`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, mixed, say, text_or_file
+from panvec.cli.inputs import AsJson, Threads, mixed, on_one_line, say, text_or_file
 from panvec.cli.progress import progress_bar
 from panvec.content import Content
-from panvec.errors import InputError
+from panvec.errors import InputError, MediaError
 
 if TYPE_CHECKING:
     from panvec.collections.folder import Folder, Hit
 
 _ERRORS_SHOWN = 10
+_WIDE = 10_000
 
 
 def search(
@@ -51,7 +53,7 @@ def search(
     if folder is None or (query is None) == (mix is None):
         raise InputError("give a query (text, a file, or --text, --image, ...) and one folder: see panvec search --help")
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: name the folder to search in")
+        raise MediaError(f"{folder} is no folder: name the folder to search in")
     content = mix or Content(text_or_file(str(query)))
     collection, hits, embedded = _search(content, folder, count, kind, refresh, no_cache, threads)
     for note in collection.notes:
@@ -103,9 +105,8 @@ def _print(hits: "list[Hit]", folder: Path) -> None:
     for heading in ("kind", "score", "where"):
         table.add_column(heading, no_wrap=True)
     for rank, hit in enumerate(hits, 1):
-        table.add_row(str(rank), Text(hit.path), hit.kind, f"{hit.score:.3f}", str(hit.span))
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 10_000, no_wrap=not console.is_terminal, crop=False)
+        table.add_row(str(rank), Text(on_one_line(hit.path)), hit.kind, f"{hit.score:.3f}", str(hit.span))
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _print_errors(errors: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import typer
 from panvec.cli.inputs import AsJson, Threads, is_file, say, text_or_file
 from panvec.cli.outputs import Sink, check_out, open_sink
 from panvec.cli.progress import progress_bar
-from panvec.errors import InputError, PanvecError
+from panvec.errors import InputError, MediaError, PanvecError
 
 if TYPE_CHECKING:
     from panvec.models.embedder import Embedder
@@ -51,8 +51,9 @@ def embed(
         check_out(out)
     items = _items(inputs or [], text_file)
     embedder = Embedder(threads=threads)
+    options = {"task": task, "dim": dim, "precision": precision}
     with open_sink(sys.stdout if out is None else out, embedder.space_id) as sink:
-        errors = _embed(embedder, items, sink, {"task": task, "dim": dim, "precision": precision})
+        errors = _embed(embedder, items, sink, options, quiet=out is None and sys.stdout.isatty())
     for _, reason in errors:
         say(f"not embedded: {reason}")
     if out is not None:
@@ -96,7 +97,7 @@ def _items(arguments: list[str], text_file: Path | None) -> list[str | Path]:
 
 def _is_folder(argument: str) -> bool:
     try:
-        return Path(argument).is_dir()
+        return argument != "" and Path(argument).is_dir()
     except (OSError, ValueError):
         return False
 
@@ -116,15 +117,17 @@ def _lines_of(file: Path) -> list[str]:
     try:
         return [line for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
-        raise InputError(f"{file}: is no text in UTF-8: convert it first") from None
+        raise MediaError(f"{file}: is no text in UTF-8: convert it first") from None
 
 
-def _embed(embedder: "Embedder", items: list[str | Path], sink: Sink, options: dict[str, Any]) -> list[tuple[str, str]]:
+def _embed(
+    embedder: "Embedder", items: list[str | Path], sink: Sink, options: dict[str, Any], *, quiet: bool
+) -> list[tuple[str, str]]:
     """Write the vectors of `items` to `sink`; the name and the reason of each that has none."""
     import numpy as np
 
     errors = []
-    with progress_bar() as progress:
+    with progress_bar(hidden=quiet) as progress:
         for start in range(0, len(items), _TOGETHER):
             batch = items[start : start + _TOGETHER]
             progress(start, len(items), _name(batch[0]))

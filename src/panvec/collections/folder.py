@@ -37,7 +37,7 @@ class Folder:
 
     Args:
         root: the folder. Hidden files, links out of it and files of unknown kinds are left out.
-        embedder: the model; each space id has a cache of its own.
+        embedder: the model; each space id has a cache of its own. Files that failed under other limits are tried again.
         cache: where the vectors are kept; None keeps nothing.
 
     Raises:
@@ -49,7 +49,7 @@ class Folder:
             raise MediaError(f"{root} is no folder: name the folder to search in")
         self.root = root.resolve()
         self.embedder = embedder
-        self._store = Store(cache, self.root, embedder.space_id, embedder.dims[0])
+        self._store = Store(cache, self.root, embedder)
         self.entries, note = self._store.load()
         self.notes: list[str] = [note] if note else []
 
@@ -141,7 +141,10 @@ def _is_file_in(path: Path, folder: Path) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of the last change; -1 where the file cannot be read, so that a change of permissions counts."""
     try:
+        if not os.access(path, os.R_OK):
+            return -1, -1
         status = path.stat()
     except OSError:
         return -1, -1

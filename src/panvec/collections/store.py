@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panvec.models.embedder import Span
+from panvec.models.embedder import Embedder, Span
 
-_VERSION = 2
+_VERSION = 3
+_ABANDONED_SECONDS = 3600.0
 
 
 @dataclass
@@ -37,21 +40,26 @@ class Store:
     A second process writes the same file whole or not at all: the last one wins, and what it lost is embedded again.
     """
 
-    def __init__(self, cache: Path | None, root: Path, space_id: str, dim: int) -> None:
-        key = hashlib.sha256(os.fsencode(f"{root}\0{space_id}")).hexdigest()[:24]
+    def __init__(self, cache: Path | None, root: Path, embedder: Embedder) -> None:
+        key = hashlib.sha256(os.fsencode(f"{root}\0{embedder.space_id}")).hexdigest()[:24]
         self.path = cache / f"{key}.npz" if cache else None
-        self.root, self.dim = root, dim
+        self.root, self.dim = root, embedder.dims[0]
+        self.circumstances = f"{_installed()} {embedder.limits}"
 
     def load(self) -> tuple[dict[str, Entry], str | None]:
         """The entries by path, and what is to be said where there should be some and are none.
 
-        Errors are forgotten when other packages are installed than those that gave them: they may have brought the
-        missing decoder.
+        Errors are forgotten when other packages are installed, or other limits set, than those that gave them: they may
+        have brought the missing decoder.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return {}, None
         try:
             return self._read(self.path), None
+        except (FileNotFoundError, NotADirectoryError):
+            return {}, None
+        except OSError as error:
+            return {}, f"the vectors in {self.path} cannot be read ({error.strerror or error}): the folder was embedded again"
         except Exception:  # noqa: BLE001 - a damaged file raises anything, and is made anew
             return {}, f"the stored vectors in {self.path} are damaged or of another version: the folder was embedded again"
 
@@ -60,7 +68,7 @@ class Store:
         if self.path is None:
             return None
         rows = {name: _row(entry) for name, entry in entries.items()}
-        index = {"version": _VERSION, "root": str(self.root), "installed": _installed(), "files": rows}
+        index = {"version": _VERSION, "root": str(self.root), "circumstances": self.circumstances, "files": rows}
         vectors = np.concatenate([np.empty((0, self.dim), np.float32), *(entry.vectors for entry in entries.values())])
         try:
             _replace(self.path, index=np.frombuffer(json.dumps(index).encode(), np.uint8), vectors=vectors)
@@ -82,7 +90,7 @@ class Store:
             end = start + len(spans[name])
             entries[name] = Entry(**row, spans=spans[name], vectors=vectors[start:end])
             start = end
-        if index["installed"] == _installed():
+        if index["circumstances"] == self.circumstances:
             return entries
         return {name: entry for name, entry in entries.items() if entry.error is None}
 
@@ -101,13 +109,22 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 def _replace(path: Path, **arrays: NDArray[Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+    _sweep(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".new")
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` have left."""
+    for left in path.parent.glob(f"{path.stem}.*.new"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                left.unlink()
 
 
 def _installed() -> str:

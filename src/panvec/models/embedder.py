@@ -93,10 +93,11 @@ class Model(Protocol):
         ...
 
 
-def _load_nano(engine: str, threads: int | None) -> Model:
+def _load_nano(folder: Path | None, engine: str, threads: int | None) -> Model:
+    from panvec.models.nano.config import WEIGHTS
     from panvec.models.nano.model import Nano
 
-    return Nano(engine=engine, threads=threads)
+    return Nano(folder or WEIGHTS, engine=engine, threads=threads)
 
 
 MODELS: dict[str, ModelCard] = {
@@ -108,14 +109,24 @@ MODELS: dict[str, ModelCard] = {
         "MIT and Apache-2.0 parts; see NOTICE",
     )
 }
-_LOADERS: dict[str, Callable[[str, int | None], Model]] = {"nano": _load_nano}
+_LOADERS: dict[str, Callable[[Path | None, str, int | None], Model]] = {"nano": _load_nano}
+
+
+def _load(model: str | Path, engine: str, threads: int | None) -> Model:
+    if str(model) in _LOADERS:
+        return _LOADERS[str(model)](None, engine, threads)
+    if (Path(model) / "manifest.json").is_file():
+        return _load_nano(Path(model), engine, threads)
+    raise InputError(
+        f"unknown model {str(model)!r}: use one of {', '.join(map(repr, MODELS))}, or a folder that panvec release wrote"
+    )
 
 
 class Embedder:
     """Any mix of text, images, audio, video and documents to vectors of one space.
 
     Args:
-        model: a name in `MODELS`.
+        model: a name in `MODELS`, or a folder of released weights.
         engine: what runs the model: ONNX Runtime, or torch (needs `panvec[train]`).
         threads: the most threads a computation uses (default: the cores there are, at most 4).
         limits: the most that one input may be.
@@ -128,19 +139,17 @@ class Embedder:
 
     def __init__(
         self,
-        model: str = "nano",
+        model: str | Path = "nano",
         *,
         engine: Literal["onnx", "torch"] = "onnx",
         threads: int | None = None,
         limits: Limits | None = None,
         allow_network: bool = False,
     ) -> None:
-        if model not in _LOADERS:
-            raise InputError(f"unknown model {model!r}: use one of {', '.join(map(repr, MODELS))}")
-        self.name = model
+        self.name = str(model)
         self.limits = limits or Limits()
         self.allow_network = allow_network
-        self._model = _LOADERS[model](engine, threads)
+        self._model = _load(model, engine, threads)
         self.space_id: str = self._model.space_id
         self.dims: tuple[int, ...] = self._model.dims
         self.modalities: tuple[str, ...] = self._model.modalities

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 
-from panvec.data.pairs import Pair, read_pairs
+from panvec.data.pairs import Pair, PartKey, read_pairs
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches
@@ -40,12 +40,24 @@ RECIPE = "recipe.json"
 class Place:
     """Where a run finds and keeps things, and how it is run."""
 
-    data: Path
+    data: tuple[Path, ...]
+    """Folders in which the recipe's data is looked for, in order."""
     run: Path
     cache: Path
     threads: int | None = None
     shard: bool = False
     """Parameters split over the processes (FSDP) instead of a copy in each."""
+
+    def find(self, name: str) -> Path:
+        """A data folder by its name in the recipe.
+
+        Raises:
+            InputError: it is in none of the folders.
+        """
+        for folder in self.data:
+            if (folder / name).is_dir():
+                return folder / name
+        raise InputError(f"no data folder {name} in {', '.join(map(str, self.data))}: build it, or name its parent with --data")
 
 
 class Training:
@@ -55,18 +67,18 @@ class Training:
         InputError: the data is missing, or the run folder is another recipe's.
     """
 
-    def __init__(self, recipe: Recipe, place: Place, log: Log) -> None:
+    def __init__(self, recipe: Recipe, place: Place, log: Log, *, pairs: dict[str, list[Pair]] | None = None) -> None:
         self.recipe, self.place, self.log = recipe, place, log
         self.rank, self.ranks = _join_processes()
         if place.threads:
             torch.set_num_threads(place.threads)
-        self._claim_run()
-        self.pairs = read_tasks(recipe, place.data)
+        self.pairs = read_tasks(recipe, place) if pairs is None else pairs
         self.learner = NanoLearner(
             Preparer(place.cache, threads=place.threads), trained=recipe.model.train, dropout=recipe.model.dropout
         )
         self.objective = Objective({name: task.loss for name, task in recipe.tasks.items()}, recipe.dims)
         self.batches = Batches(recipe, self.learner, self.pairs)
+        self._schedules: dict[int, Schedule] = {}
         self._prepare_everything()
         self._begin()
 
@@ -76,6 +88,7 @@ class Training:
 
     def run(self, until: int | None = None) -> None:
         """Train to the last step, or to step `until`, from the last checkpoint on."""
+        self._claim_run()
         done = self._resume()
         last = min(until or self.steps(), self.steps())
         saved = time.monotonic()
@@ -108,6 +121,11 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
 
+    def task_of(self, step: int) -> str:
+        """The task that a step trains on."""
+        _, number, before = self._stage(step)
+        return self._schedule(number)[step - before].task
+
     def trained(self) -> dict[str, Tensor]:
         """What is trained, by name: the learner's and the learned temperatures."""
         names = {name for name, parameter in self.learner.named_parameters() if parameter.requires_grad}
@@ -133,7 +151,7 @@ class Training:
 
     def _prepare_everything(self) -> None:
         """Fill the cache, each process a share of the media; leave out and name the pairs that cannot be read."""
-        media = sorted({key for pairs in self.pairs.values() for pair in pairs for key in _media(pair)})
+        media = sorted({key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair)})
         broken: dict[tuple[str, str], str] = {}
         for key in self.log.progress(media[self.rank :: self.ranks], "media"):
             try:
@@ -143,7 +161,7 @@ class Training:
         _wait()
         broken = _everyones(broken)
         for name, pairs in self.pairs.items():
-            self.pairs[name] = [pair for pair in pairs if not any(key in broken for key in _media(pair))]
+            self.pairs[name] = [pair for pair in pairs if not any(key in broken for key in media_of(pair))]
         self.log.left_out({f"{modality} {path}": reason for (modality, path), reason in broken.items()})
         if self.rank == 0:
             texts = list(dict.fromkeys(self.batches.prompted_texts()))
@@ -194,7 +212,10 @@ class Training:
         raise InputError(f"the recipe has {before} steps, there is no step {step}")
 
     def _schedule(self, number: int) -> Schedule:
-        return stage_schedule(self.recipe, number, {name: len(pairs) for name, pairs in self.pairs.items()})
+        if number not in self._schedules:
+            counts = {name: len(pairs) for name, pairs in self.pairs.items()}
+            self._schedules[number] = stage_schedule(self.recipe, number, counts)
+        return self._schedules[number]
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.recipe.precision == "float32":
@@ -216,7 +237,7 @@ class Training:
         return float(total) / self.ranks
 
 
-def read_tasks(recipe: Recipe, data: Path) -> dict[str, list[Pair]]:
+def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
     """The training pairs of every task that a stage draws or another task takes texts from.
 
     Raises:
@@ -226,9 +247,9 @@ def read_tasks(recipe: Recipe, data: Path) -> dict[str, list[Pair]]:
     used |= {task.others for name in used if (task := recipe.tasks[name]).others}
     found = {}
     for name in sorted(used):
-        pairs = [pair for folder in recipe.tasks[name].data for pair in read_pairs(data / folder)]
+        pairs = [pair for folder in recipe.tasks[name].data for pair in read_pairs(place.find(folder))]
         if not pairs:
-            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)} under {data}")
+            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
         found[name] = pairs
     return found
 
@@ -249,7 +270,8 @@ def learning_rate(stage: Stage, step: int) -> float:
     return stage.rate * (stage.final + (1 - stage.final) * falling)
 
 
-def _media(pair: Pair) -> list[tuple[str, str]]:
+def media_of(pair: Pair) -> list[PartKey]:
+    """The media in a pair."""
     sides = (pair.query, *pair.positives, *pair.negatives)
     return [key for side in sides if not is_text(side) for key in side if key[0] != "text"]
 

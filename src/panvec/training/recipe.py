@@ -52,7 +52,7 @@ class Task(_Part):
     """Pairs that are drawn together, one batch from one task."""
 
     data: tuple[str, ...]
-    """Folders of pairs, under the folder given with --data."""
+    """Folders of pairs, under the folders given with --data."""
     batch: Count = 256
     swap: bool = False
     """Queries and positives change places."""
@@ -117,8 +117,8 @@ class Recipe(_Part):
     stages: tuple[Stage, ...]
     mining: Mining = Mining()
     soup: Soup | None = Soup(checkpoints=4)
-    dev: dict[str, str] = {}
-    """Development scores: a name to a folder for panvec eval local, under the folder given with --data."""
+    dev: tuple[str, ...] = ()
+    """Development sets: folders for panvec eval local, under the folders given with --data."""
     chunk: Count = 64
     """Contents that are run at once; larger batches keep only their vectors (GradCache)."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -6,6 +6,7 @@ and the mean vector of the texts that describe it: seconds of work, and already 
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -15,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panvec.data.pairs import Pair, Side
-from panvec.models.nano.config import MARKERS, WEIGHTS
+from panvec.models.nano.config import DIMS, MARKERS, WEIGHTS
 from panvec.models.nano.connectors import AudioConnector
-from panvec.models.nano.release import nested_rotation
 from panvec.training.nano import Item, NanoLearner
 
 _TEXT_NORM = 4.5
@@ -116,3 +116,24 @@ def solve_ridge(x: Tensor, y: Tensor, ridge: float) -> Tensor:
     gram.diagonal().add_(ridge)
     solved: Tensor = torch.linalg.solve(gram, x.T @ y if tall else y)
     return solved if tall else x.T @ solved
+
+
+def nested_rotation(vectors: Tensor) -> Tensor:
+    """An orthogonal head `[384, 384]`: cosines of whole vectors stay, prefixes keep what varies.
+
+    The common direction of all vectors (e5's cone) goes last, so every other dimension is centred, as binary vectors
+    need; the rest are principal axes, mixed at random within each nested block so that its dimensions weigh alike
+    (as in ITQ, Gong & Lazebnik, CVPR 2011, with a random rotation).
+    """
+    mean = torch.nn.functional.normalize(vectors.double().mean(0), dim=0)
+    rest = vectors.double() - torch.outer(vectors.double() @ mean, mean)
+    axes = torch.linalg.eigh(rest.T @ rest).eigenvectors.flip(1)[:, :-1]
+    axes = torch.cat([axes - torch.outer(mean, mean @ axes), mean[:, None]], 1)
+    axes = torch.linalg.qr(axes).Q
+    generator = torch.Generator().manual_seed(0)
+    bounds = [0, *sorted(DIMS)[:-1], axes.shape[1] - 1]
+    for start, stop in itertools.pairwise(bounds):
+        noise = torch.randn(stop - start, stop - start, generator=generator, dtype=torch.float64)
+        axes[:, start:stop] = axes[:, start:stop] @ torch.linalg.qr(noise).Q
+    head: Tensor = axes.T.float()
+    return head

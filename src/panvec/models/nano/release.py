@@ -1,7 +1,6 @@
 """Write what training changed into a weights folder: connectors, head, int8 ranges, graphs, manifest."""
 
 import hashlib
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -34,45 +33,27 @@ _SENTENCE_TRANSFORMERS: dict[str, Any] = {
 }
 
 
-def release(model: NanoModule, vectors: Tensor, folder: Path) -> None:
-    """Release `model` into `folder`; `vectors` `[n, 384]` (training texts and media, before the head) shape the head."""
-    with torch.no_grad():
-        model.head.weight.copy_(nested_rotation(vectors))
+def release(model: NanoModule, vectors: Tensor, folder: Path) -> dict[str, Any]:
+    """Release `model` into `folder`, beside the frozen files there; the manifest.
+
+    `vectors` `[n, 384]` are the model's, of training texts and media: the int8 ranges are theirs.
+    """
     save_file({name: _small(name, tensor) for name, tensor in model.trained_state().items()}, folder / TRAINED)
+    (folder / TRAINED).chmod(0o644)
     for name, content in _SENTENCE_TRANSFORMERS.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     export(folder)
-    rotated = vectors @ model.head.weight.T
-    (folder / "manifest.json").write_text(json.dumps(manifest(folder, rotated), indent=1) + "\n", encoding="utf-8")
+    written = manifest(folder, vectors)
+    (folder / "manifest.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    return written
 
 
 def _small(name: str, tensor: Tensor) -> Tensor:
-    """Matrices in float16; the head, which must stay orthogonal, and small tensors in float32."""
+    """Matrices in float16; the head, which every vector passes, and small tensors in float32."""
     return tensor.half() if tensor.numel() > 20_000 and name != "head.weight" else tensor
 
 
-def nested_rotation(vectors: Tensor) -> Tensor:
-    """An orthogonal head `[384, 384]`: cosines of whole vectors stay, prefixes keep what varies.
-
-    The common direction of all vectors (e5's cone) goes last, so every other dimension is centred, as binary vectors
-    need; the rest are principal axes, mixed at random within each nested block so that its dimensions weigh alike
-    (as in ITQ, Gong & Lazebnik, CVPR 2011, with a random rotation).
-    """
-    mean = torch.nn.functional.normalize(vectors.double().mean(0), dim=0)
-    rest = vectors.double() - torch.outer(vectors.double() @ mean, mean)
-    axes = torch.linalg.eigh(rest.T @ rest).eigenvectors.flip(1)[:, :-1]
-    axes = torch.cat([axes - torch.outer(mean, mean @ axes), mean[:, None]], 1)
-    axes = torch.linalg.qr(axes).Q
-    generator = torch.Generator().manual_seed(0)
-    bounds = [0, *sorted(DIMS)[:-1], axes.shape[1] - 1]
-    for start, stop in itertools.pairwise(bounds):
-        noise = torch.randn(stop - start, stop - start, generator=generator, dtype=torch.float64)
-        axes[:, start:stop] = axes[:, start:stop] @ torch.linalg.qr(noise).Q
-    head: Tensor = axes.T.float()
-    return head
-
-
-def manifest(folder: Path, rotated: Tensor) -> dict[str, Any]:
+def manifest(folder: Path, vectors: Tensor) -> dict[str, Any]:
     """What the folder holds: every file with its size and SHA-256, sources, dims, prompts, int8 ranges, space id."""
     names = [*FROZEN, TRAINED, "trunk.onnx", "vision.onnx", "audio.onnx"]
     files: dict[str, dict[str, Any]] = {
@@ -88,12 +69,12 @@ def manifest(folder: Path, rotated: Tensor) -> dict[str, Any]:
         "files": files,
         "dims": list(DIMS),
         "prompts": {str(task or "default"): prompt for task, prompt in PROMPTS.items()},
-        "int8_ranges": {str(dim): _ranges(rotated, dim) for dim in DIMS},
+        "int8_ranges": {str(dim): _ranges(vectors, dim) for dim in DIMS},
     }
 
 
-def _ranges(rotated: Tensor, dim: int) -> list[float]:
-    prefix = torch.nn.functional.normalize(rotated[:, :dim], dim=-1).abs().numpy()
+def _ranges(vectors: Tensor, dim: int) -> list[float]:
+    prefix = torch.nn.functional.normalize(vectors[:, :dim], dim=-1).abs().numpy()
     return [round(float(value), 6) for value in np.quantile(prefix, _RANGE, axis=0)]
 
 

@@ -1,0 +1,178 @@
+"""From a run to a weights folder: soup, export, scores before and after, model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panvec.data.pairs import Side
+from panvec.errors import InputError
+from panvec.evaluation import Score, evaluate_local
+from panvec.models.embedder import Embedder
+from panvec.models.nano.config import WEIGHTS
+from panvec.models.nano.release import FROZEN, release
+from panvec.training import checkpoint, soup
+from panvec.training.loop import Training
+from panvec.training.soup import Ingredient
+
+CARD = "README.md"
+_SAMPLE = 4_000
+_MAIN = ("R@1", "macro accuracy", "R@5", "R@10")
+
+
+@dataclass(frozen=True)
+class Released:
+    """What was released: where, from which checkpoints, and development scores in torch before and in the engine after."""
+
+    folder: Path
+    steps: tuple[int, ...]
+    before: list[Score]
+    after: list[Score]
+
+
+def release_run(training: Training, out: Path, *, limit: int | None = None) -> Released:
+    """Release a run that has been trained into `out`: its last checkpoint, or the soup of its last ones if that is no worse.
+
+    Args:
+        training: the run.
+        out: an empty or new folder.
+        limit: at most so many rows of each development set.
+
+    Raises:
+        InputError: the run has no checkpoint, or `out` holds other files than a release.
+    """
+    steps = checkpoint.steps(training.place.run)
+    if not steps:
+        raise InputError(f"{training.place.run} has no checkpoint yet: train first")
+    _claim(out)
+    newest = (steps[-1],)
+    candidates: dict[tuple[int, ...], dict[str, Tensor]] = {newest: checkpoint.model(training.place.run, steps[-1])}
+    recipe = training.recipe
+    if recipe.soup is not None:
+        last = tuple(step for step in steps if step % recipe.soup.every == 0)[-recipe.soup.checkpoints :]
+        if len(last) > 1:
+            candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
+
+    def score(tensors: dict[str, Tensor]) -> float:
+        training.load(tensors)
+        _write(training, out)
+        return main_score(development_scores(training, out, "torch", limit))
+
+    chosen, _ = soup.best(list(candidates.values()), score) if len(candidates) > 1 and recipe.dev else (0, [])
+    key = list(candidates)[chosen]
+    training.load(candidates[key])
+    _write(training, out)
+    found = Released(
+        out,
+        key,
+        development_scores(training, out, "torch", limit),
+        development_scores(training, out, "onnx", limit),
+    )
+    (out / CARD).write_text(model_card(training, found), encoding="utf-8")
+    (out / "scores.json").write_text(json.dumps([vars(score) for score in found.after], indent=1), encoding="utf-8")
+    return found
+
+
+def development_scores(training: Training, folder: Path, engine: Any, limit: int | None = None) -> list[Score]:
+    """The scores of released weights on the recipe's development sets."""
+    if not training.recipe.dev:
+        return []
+    embedder = Embedder(folder, engine=engine, threads=training.place.threads)
+    scores: list[Score] = []
+    for path in training.recipe.dev:
+        report = evaluate_local(training.place.find(path), embedder, dims=embedder.dims, limit=limit)
+        scores += report.scores
+    return scores
+
+
+def main_score(scores: list[Score]) -> float:
+    """One number to choose by: the mean over tasks of each one's first metric, at the longest dimension."""
+    dim = max(score.dim for score in scores)
+    first: dict[tuple[str, str], float] = {}
+    for score in scores:
+        if score.dim == dim and score.metric in _MAIN:
+            first.setdefault((score.data, score.task), score.value)
+    return float(np.mean(list(first.values())))
+
+
+def _write(training: Training, out: Path) -> None:
+    for name in (*FROZEN, "vision_classes.json"):
+        if not (out / name).exists():
+            _link(WEIGHTS / name, out / name)
+    release(training.learner.model, _sample(training), out)
+
+
+def _sample(training: Training) -> Tensor:
+    """Vectors `[n, 384]` of training contents of every task."""
+    each = _SAMPLE // len(training.pairs)
+    sides: list[tuple[Side, str]] = []
+    for name, pairs in training.pairs.items():
+        task = training.recipe.tasks[name]
+        rows = np.random.default_rng(0).permutation(len(pairs))[:each]
+        sides += [(pairs[row].query, task.query_prompt) for row in rows]
+        sides += [(pairs[row].positives[0], task.positive_prompt) for row in rows]
+    learner = training.learner.eval()
+    with torch.inference_mode():
+        parts = [sides[i : i + 128] for i in range(0, len(sides), 128)]
+        return torch.cat([learner(learner.prepare([s for s, _ in part], [p for _, p in part])) for part in parts])
+
+
+def _claim(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()) and not (out / "manifest.json").exists():
+        raise InputError(f"{out} holds other files: name an empty folder, or one that panvec release wrote")
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name, or a copy where the disk has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def model_card(training: Training, found: Released) -> str:
+    """The model card: what it was trained on and under which terms, scores before and after, how to repeat it."""
+    recipe, place = training.recipe, training.place
+    manifest = json.loads((found.folder / "manifest.json").read_text(encoding="utf-8"))
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"Space id `{manifest['space_id']}`; recipe `{recipe.digest()}` ({recipe.model.kind}, seed {recipe.seed}); "
+        f"checkpoints {', '.join(map(str, found.steps))} of {training.steps()} steps.",
+        "",
+        "## Training data",
+        "",
+        "| task | folder | pairs | licence |",
+        "|---|---|---|---|",
+    ]
+    for name, pairs in training.pairs.items():
+        folders = [(folder, licence(place.find(folder))) for folder in recipe.tasks[name].data]
+        lines += [f"| {name} | {folder} | {len(pairs):,} in the task | {terms} |" for folder, terms in folders]
+    lines += ["", "The weights are under the terms of the data; the code is under Apache-2.0.", ""]
+    if found.after:
+        lines += ["## Development scores", "", "Labels that a tower or a training set has seen are not zero-shot.", ""]
+        lines += ["| data | task | metric | dim | before (torch) | released engine | 95 % |", "|---|---|---|---|---|---|---|"]
+        for old, new in zip(found.before, found.after, strict=True):
+            lines.append(
+                f"| {new.data} | {new.task} | {new.metric} | {new.dim} | {old.value:.1%} | {new.value:.1%} "
+                f"| {new.low:.1%} to {new.high:.1%} |"
+            )
+    return "\n".join([*lines, "", "## Recipe", "", "```json", recipe.model_dump_json(indent=1), "```", ""])
+
+
+def licence(folder: Path) -> str:
+    """The licences that a data card beside the pairs names."""
+    card = folder / "card.json"
+    if not card.exists():
+        return "not stated"
+    stated = json.loads(card.read_text(encoding="utf-8")).get("licences", "not stated")
+    return ", ".join(stated) if isinstance(stated, list | dict) else str(stated)
