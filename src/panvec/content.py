@@ -5,9 +5,11 @@ Nothing is opened or decoded here. A part only remembers where its medium is; `p
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeAlias
 
@@ -39,11 +41,11 @@ class Limits:
     image_pixels: int = 120_000_000
     """Width times height of an image or of one picture of a document."""
     audio_bytes: int = 4_000_000_000
-    audio_seconds: float = 4 * 3600
+    audio_seconds: float = 4 * 3600.0
     video_bytes: int = 20_000_000_000
     video_pixels: int = 40_000_000
     """Width times height of one frame."""
-    video_seconds: float = 4 * 3600
+    video_seconds: float = 4 * 3600.0
     video_frames: int = 2_000_000
     """Frames as stored, before sampling (of an array: its first axis)."""
     document_bytes: int = 1_000_000_000
@@ -51,6 +53,12 @@ class Limits:
     download_bytes: int = 200_000_000
     """Anything fetched from a URL (with `allow_network=True` only)."""
     download_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, whole = getattr(self, field.name), isinstance(field.default, int)
+            if not _is_positive(value) or (whole and not isinstance(value, Integral)):
+                raise InputError(f"Limits.{field.name} is {value!r}: give a {'whole ' if whole else ''}number above 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +113,7 @@ class Medium:
         if isinstance(source, str) and source[:5].lower() == "data:":
             return f"{source[:30]}... (data: URI)"
         if isinstance(source, str | os.PathLike):
-            return os.fspath(source)
+            return os.fsdecode(source)
         if isinstance(source, bytes | bytearray | memoryview):
             return f"<{len(source)} bytes of {self.modality}>"
         if isinstance(source, np.ndarray):
@@ -115,7 +123,7 @@ class Medium:
 
 @dataclass(frozen=True, eq=False)
 class Image(Medium):
-    """A picture. An array is `[height, width]`, `[height, width, 1 | 3 | 4]`; uint8 0..255, uint16, or float 0..1.
+    """A picture. An array is `[height, width]`, `[height, width, 1 | 3 | 4]`; uint8 0..255, uint16, bool, or float 0..1.
 
     An animated file is embedded with all of its frames, as a video is.
     """
@@ -125,20 +133,24 @@ class Image(Medium):
     def _check_array(self, array: NDArray[Any]) -> None:
         if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))):
             raise InputError(f"an image array is [height, width] or [height, width, 1|3|4], not {array.shape}")
+        if array.dtype.kind != "f" and array.dtype.name not in ("uint8", "uint16", "bool"):
+            raise InputError(f"an image array is uint8, uint16, bool or float 0..1, not {array.dtype}: convert it")
 
 
 @dataclass(frozen=True, eq=False)
 class Audio(Medium):
-    """Sound. An array is `[samples]` or `[samples, channels]`, float -1..1 or int16, with its rate in `hz`."""
+    """Sound. An array is `[samples]` or `[samples, channels]`, float -1..1, int16 or int32, with its rate in `hz`."""
 
     hz: int | None = None
     modality: ClassVar[str] = "audio"
 
     def _check_array(self, array: NDArray[Any]) -> None:
-        if self.hz is None or self.hz <= 0:
-            raise InputError("an audio array needs its sample rate: Audio(samples, hz=16000)")
+        if not _is_positive(self.hz):
+            raise InputError(f"an audio array needs its sample rate, not {self.hz!r}: Audio(samples, hz=16000)")
         if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > 64):
-            raise InputError(f"an audio array is [samples] or [samples, channels], not {array.shape}")
+            raise InputError(f"an audio array is [samples] or [samples, channels], not {array.shape}: transpose it?")
+        if array.dtype.kind != "f" and array.dtype.name not in ("int16", "int32"):
+            raise InputError(f"an audio array is float -1..1, int16 or int32, not {array.dtype}: convert it")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +161,8 @@ class Video(Medium):
     modality: ClassVar[str] = "video"
 
     def _check_array(self, array: NDArray[Any]) -> None:
-        if self.fps is None or self.fps <= 0:
-            raise InputError("a video array needs its frame rate: Video(frames, fps=25)")
+        if not _is_positive(self.fps):
+            raise InputError(f"a video array needs its frame rate, not {self.fps!r}: Video(frames, fps=25)")
         if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
             raise InputError(f"a video array is uint8 [frames, height, width, 3], not {array.dtype} {array.shape}")
 
@@ -206,7 +218,7 @@ def _as_part(item: Any) -> Part | Path:
     if isinstance(item, Text | Medium):
         return item  # type: ignore[return-value]
     if isinstance(item, os.PathLike):
-        return Path(item)
+        return Path(os.fsdecode(item))
     if _is_pil(item):
         return Image(item)
     hint = " (which modality? Image(...), Audio(..., hz=), Video(..., fps=))" if isinstance(item, np.ndarray | bytes) else ""
@@ -214,6 +226,10 @@ def _as_part(item: Any) -> Part | Path:
         f"cannot embed a {type(item).__name__}{hint}: give a str (text), a Path, a PIL image, "
         "Text, Image, Audio, Video, Document or a Content of these"
     )
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(0 < value < math.inf)  # type: ignore[operator]
 
 
 def _is_pil(item: Any) -> bool:

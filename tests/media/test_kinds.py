@@ -8,7 +8,8 @@ from samples import HZ, animation, audio_bytes, corners, image_bytes, pdf_bytes,
 
 from panvec.content import Audio, Document, Image, Limits, Video
 from panvec.errors import LimitError, MediaError
-from panvec.media.kinds import detect, is_media_name, sniff
+from panvec.media.formats import is_media_name, sniff
+from panvec.media.kinds import detect
 
 LIMITS = Limits()
 PAGE = PIL.Image.fromarray(corners())

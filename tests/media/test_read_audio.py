@@ -8,7 +8,7 @@ import pytest
 from samples import HZ, audio_bytes, image_bytes, pitch_of, tone, video_bytes, wav_header
 
 from panvec.content import Audio, Limits
-from panvec.errors import LimitError, MediaError
+from panvec.errors import InputError, LimitError, MediaError
 from panvec.media.audio import Sound, read_audio
 
 LIMITS = Limits()
@@ -77,17 +77,18 @@ def test_array_types_agree(dtype: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "hz", "said"),
+    ("samples", "hz", "error", "said"),
     [
-        (np.array([0, np.nan], np.float32), 16_000, "NaN"),
-        (np.array([0, np.inf], np.float32), 16_000, "NaN or infinite"),
-        (np.zeros(0, np.float32), 16_000, "no samples"),
-        (np.zeros(9, np.uint8), 16_000, "uint8"),
-        (np.zeros(9, np.float32), 3, "sample rate"),
+        (np.array([0, np.nan], np.float32), 16_000, InputError, "NaN.*nan_to_num"),
+        (np.array([0, np.inf], np.float32), 16_000, InputError, "NaN or infinite"),
+        (np.zeros(0, np.float32), 16_000, MediaError, "no samples"),
+        (np.zeros(9, np.float32), 3, MediaError, "sample rate"),
+        (np.zeros(9, np.float32), 0.5, MediaError, "sample rate"),
+        (np.zeros(9, np.float32), 2**40, MediaError, "sample rate"),
     ],
 )
-def test_unfit_arrays(samples: np.ndarray, hz: int, said: str) -> None:
-    with pytest.raises(MediaError, match=said):
+def test_unfit_arrays(samples: np.ndarray, hz: float, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
         read(Audio(samples, hz=hz))
 
 
@@ -140,6 +141,13 @@ def test_the_sound_of_a_video() -> None:
         read(video_bytes())
 
 
+@pytest.mark.parametrize("container", ["matroska", "mp4", "avi"])
+def test_sound_that_ends_before_the_pictures_is_whole(container: str) -> None:
+    codec = "mpeg4" if container == "avi" else "libx264"
+    data = video_bytes(container, codec, times=[index / 10 for index in range(60)], sound=tone(2))
+    assert read(data)[-1].end == pytest.approx(2, abs=0.06)
+
+
 @pytest.mark.parametrize("junk", [b"", b"TAG" + bytes(125), bytes(3000), b"APETAGEX" + b"\xff\xfb" * 200])
 def test_junk_around_an_mp3_is_harmless(junk: bytes) -> None:
     data = audio_bytes("mp3", "libmp3lame", tone(5))
@@ -152,6 +160,20 @@ def test_wav_with_less_than_it_says_is_truncated() -> None:
     data = wav_header(16_000, 160_000) + bytes(2 * 100_000)
     with pytest.raises(MediaError, match=r"truncated: it says 10.0 s, and only 6.2"):
         read(data)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_s16le"), ("au", "pcm_s16be"), ("aiff", "pcm_s16be")])
+def test_little_of_a_short_sound_is_truncated(container: str, codec: str) -> None:
+    data = audio_bytes(container, codec, tone(1.2, 16_000), 16_000)
+    for length in (200, 6_000, 15_000):
+        with pytest.raises(MediaError, match="truncated"):
+            read(data[:length])
+
+
+@pytest.mark.parametrize("hz", [1, 99, 1_000_001, 1_000_000_000])
+def test_absurd_rates_in_a_header(hz: int) -> None:
+    with pytest.raises(MediaError, match="no sample rate of sound"):
+        read(wav_header(hz, 1000) + bytes(2000))
 
 
 def test_wav_of_unknown_length_is_read_to_its_end() -> None:

@@ -53,6 +53,13 @@ def test_pdf_with_text_gives_its_figures() -> None:
     assert quarters(figure) == "rgbw"
 
 
+def test_pdfium_has_no_complaints(caplog: pytest.LogCaptureFixture) -> None:
+    (page,) = read(pdf_bytes([["some words on a line"] * 5], image_bytes("JPEG")))
+    (few,) = read(pdf_bytes([["few"]], image_bytes("JPEG")))
+    assert len(page.pictures) == len(few.pictures) == 1
+    assert caplog.messages == []
+
+
 def test_small_figures_do_not_count() -> None:
     assert not read(pdf_bytes([LINES], image_bytes("JPEG", corners(40, 40))))[0].pictures
     assert not read(pdf_bytes([LINES], JPEG, size=(2000, 2000)))[0].pictures
@@ -195,6 +202,11 @@ def test_html_is_what_a_reader_sees() -> None:
 def test_html_in_the_charset_it_declares() -> None:
     page = '<html><head><meta charset="windows-1251"><title>Привет</title></head><body>мир</body></html>'
     assert text(page.encode("cp1251")) == "Привет\nмир"
+
+
+@pytest.mark.parametrize("charset", ["zlib", "bz2", "base64", "rot13", "quopri", "hex", "idna", "punycode", "undefined"])
+def test_html_in_a_charset_that_is_none(charset: str) -> None:
+    assert text(f'<html><meta charset="{charset}"><p>Grüße</p>'.encode("cp1252")) == "Grüße"
 
 
 def test_markdown_and_source_stay_as_they_are() -> None:

@@ -10,7 +10,7 @@ import pytest
 from samples import animation, audio_bytes, corners, image_bytes, pdf_bytes, png_header, quarters, tone, video_bytes
 
 from panvec.content import Image, Limits
-from panvec.errors import LimitError, MediaError
+from panvec.errors import InputError, LimitError, MediaError
 from panvec.media.image import is_animated, read_image
 
 LIMITS = Limits()
@@ -152,17 +152,25 @@ def test_grey_arrays_and_alpha() -> None:
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "error", "said"),
     [
-        (np.full((4, 4), np.nan), "NaN"),
-        (np.full((4, 4), 200.0), "0..1"),
-        (np.zeros((4, 4), np.int64), "int64"),
-        (np.zeros((0, 4), np.uint8), "nothing to see"),
+        (np.full((4, 4), np.nan), InputError, "NaN.*nan_to_num"),
+        (np.full((4, 4), 200.0), InputError, "0..1.*divide by 255"),
+        (np.zeros((0, 4), np.uint8), MediaError, "nothing to see"),
     ],
 )
-def test_unfit_arrays(array: np.ndarray, said: str) -> None:
-    with pytest.raises(MediaError, match=said):
+def test_unfit_arrays(array: np.ndarray, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
         read_image(Image(array), LIMITS)
+
+
+def test_jpeg_2000_cut_between_its_tiles() -> None:
+    data = image_bytes("JPEG2000", tile_size=(32, 32))
+    ends = [at + 2 for at in range(len(data)) if data[at : at + 2] == b"\xff\x93"]
+    assert len(ends) == 4
+    for end in ends:
+        with pytest.raises(MediaError, match="truncated"):
+            read_image(Image(data[:end]), LIMITS)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

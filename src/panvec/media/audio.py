@@ -12,7 +12,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from panvec.content import Audio, Limits
-from panvec.errors import MediaError
+from panvec.errors import InputError, MediaError
 from panvec.media.container import check_seconds, check_whole, declared_seconds, decoded_frames, only, opened, sound_stream
 from panvec.media.formats import unreadable
 from panvec.media.source import Blob, resolve
@@ -45,7 +45,7 @@ def read_audio(audio: Audio, limits: Limits, *, hz: int = 16_000, seconds: float
     A last remainder under one second is joined to the stretch before it.
 
     Raises:
-        MediaError: no sound in it, damaged (the message names the second), truncated, or an array with NaN.
+        MediaError: no sound in it, damaged (the message names the second), or truncated. InputError: an array with NaN.
         LimitError: over `audio_bytes` or `audio_seconds`.
     """
     blocks = _array(audio, limits, hz) if isinstance(audio.source, np.ndarray) else _decoded(audio, limits, hz)
@@ -57,20 +57,30 @@ def read_audio(audio: Audio, limits: Limits, *, hz: int = 16_000, seconds: float
         raise MediaError(f"{audio.name}: holds no sound: not one sample can be decoded")
 
 
-def resampled(frames: Iterable[Any], hz: int) -> Iterator[tuple[float | None, Samples]]:
+def resampled(frames: Iterable[Any], hz: int, name: str) -> Iterator[tuple[float | None, Samples]]:
     """Decoded frames as mono blocks at `hz`, each with the second it begins where that is known; NaN becomes silence.
 
     A stream may change its rate or layout as it goes.
+
+    Raises:
+        MediaError: a rate that no sound has.
     """
     resampler: Any = None
     shape: tuple[Any, ...] = ()
     for frame in map(_mixable, frames):
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             yield from _blocks(resampler, None)
+            _check_rate(name, frame.sample_rate)
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
             resampler = av.AudioResampler("flt", "mono", hz, options=_MEAN)
         yield from _blocks(resampler, frame)
     yield from _blocks(resampler, None)
+
+
+def _check_rate(name: str, rate: int) -> None:
+    """Nothing, when sound may have `rate`: the filter from a rate far off could take minutes and gigabytes."""
+    if not 100 <= rate <= 1_000_000:
+        raise MediaError(f"{name}: {rate:,} Hz is no sample rate of sound: give the true one")
 
 
 def _blocks(resampler: Any, frame: Any) -> Iterator[tuple[float | None, Samples]]:
@@ -119,7 +129,7 @@ def _decoded(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
         only(container, stream)
         declared, count = declared_seconds(container, stream, blob), 0
         check_seconds(blob.name, declared, limits.audio_seconds)
-        for _, block in resampled(decoded_frames(container, stream, blob.name), hz):
+        for _, block in resampled(decoded_frames(container, stream, blob.name), hz, blob.name):
             count += len(block)
             check_seconds(blob.name, count / hz, limits.audio_seconds)
             yield block
@@ -136,16 +146,13 @@ def _array(audio: Audio, limits: Limits, hz: int) -> Iterator[Samples]:
     samples, rate, name = np.asarray(audio.source), int(audio.hz or 0), audio.name
     if not samples.size:
         raise MediaError(f"{name}: has no samples")
-    if not 100 <= rate <= 1_000_000:
-        raise MediaError(f"{name}: {rate} Hz is no sample rate of sound: give the rate that the array was made at")
+    _check_rate(name, rate)
     check_seconds(name, len(samples) / rate, limits.audio_seconds)
-    if samples.dtype.kind != "f" and samples.dtype.name not in _SCALES:
-        raise MediaError(f"{name}: samples are {samples.dtype}: give float -1..1, int16 or int32")
     if not np.isfinite(samples).all():
-        raise MediaError(f"{name}: holds NaN or infinite samples")
+        raise InputError(f"{name}: holds NaN or infinite samples: np.nan_to_num(samples) makes silence of them")
     scale = np.float32(_SCALES.get(samples.dtype.name, 1))
     frames = (_frame(samples[at : at + rate].astype(np.float32) * scale, rate) for at in range(0, len(samples), rate))
-    yield from (block for _, block in resampled(frames, hz))
+    yield from (block for _, block in resampled(frames, hz, name))
 
 
 def _frame(samples: Samples, rate: int) -> Any:

@@ -20,7 +20,7 @@ _FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,wav,w64,flac,mp3,aac,aiff,au,caf,amr,amrnb,amrwb,"
     "ac3,eac3,dts,tta,wv,ape,m4v,h264,hevc,obu,ivf"
 )
-_EXACT = {"mov", "matroska", "avi", "wav", "w64", "flac", "aiff", "flv", "asf", "caf"}
+_EXACT = {"mov", "matroska", "avi", "wav", "w64", "flac", "aiff", "au", "flv", "asf", "caf"}
 """Containers that declare how long they are; in the others the duration is an estimate."""
 
 _UNKNOWN_SIZE = 0x7FFFFFFF
@@ -77,6 +77,8 @@ def declared_seconds(container: InputContainer, stream: Any, blob: Blob) -> floa
     """How long the container says `stream` is, where it says so."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base) * _riff_excess(blob)
+    if stream.type == "audio" and picture_stream(container) is not None:
+        return None
     return container.duration / av.time_base * _riff_excess(blob) if container.duration else None
 
 
@@ -92,7 +94,7 @@ def check_seconds(name: str, seconds: float | None, most: float) -> None:
 def check_whole(name: str, container: InputContainer, declared: float | None, decoded: float) -> None:
     """Nothing, unless the container says exactly how long it is and clearly less was `decoded`; then MediaError."""
     exact = not _EXACT.isdisjoint(container.format.name.split(","))
-    if exact and declared and declared - decoded > max(1.0, 0.05 * declared):
+    if exact and declared and declared - decoded > max(min(1.0, 0.1 + declared / 2), 0.05 * declared):
         raise MediaError(f"{name}: truncated: it says {declared:.1f} s, and only {decoded:.1f} s can be decoded")
 
 

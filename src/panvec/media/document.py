@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL.TiffImagePlugin import TiffImageFile
-
 from panvec.content import Document, Limits
 from panvec.errors import MediaError
 from panvec.media.decoding import decoding
@@ -72,7 +70,6 @@ def _pdf_page(page: PdfPage) -> Page:
 def _tiff_pages(blob: Blob, limits: Limits, at_least: int) -> Iterator[Page]:
     with decoding(blob.name, "a TIFF"), blob.open() as file:
         picture = open_picture(blob, file, limits.image_pixels)
-        assert isinstance(picture, TiffImageFile)  # noqa: S101
         pages = tiff_pages(picture)
         check_pages(blob.name, len(pages), limits)
         for number, index in enumerate(pages, 1):

@@ -2,10 +2,10 @@
 
 import http.client
 import io
+import threading
 import time
 import urllib.parse
 import urllib.request
-from functools import partial
 from typing import Any
 
 from panvec.content import Limits
@@ -15,9 +15,13 @@ from panvec.errors import LimitError, MediaError
 class _Deadlined(io.RawIOBase):
     """What comes through a socket until `deadline`, however slowly: its own timeout only limits each wait."""
 
-    def __init__(self, sock: Any, deadline: float) -> None:
-        self.sock, self.deadline = sock, deadline
+    def __init__(self, deadline: float, sock: Any) -> None:
+        self.deadline, self.sock = deadline, sock
         self.raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002
+        """What `HTTPResponse` asks of a socket."""
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -35,31 +39,22 @@ class _Deadlined(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
-    def __init__(self, deadline: float, sock: Any, **options: Any) -> None:
-        super().__init__(sock, **options)
-        self.fp.close()
-        self.fp = io.BufferedReader(_Deadlined(sock, deadline))
-
-
-def _connection(kind: Any, deadline: float, host: str, **options: Any) -> Any:
-    connection = kind(host, **options)
-    connection.response_class = partial(_Response, deadline)
-    return connection
-
-
-class _Web(urllib.request.HTTPSHandler):
+class _Web(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def __init__(self, deadline: float) -> None:
         super().__init__()
         self.deadline = deadline
 
-    def http_open(self, req: Any) -> Any:
-        return self.do_open(partial(_connection, http.client.HTTPConnection, self.deadline), req)
+    def do_open(self, http_class: Any, req: Any, **options: Any) -> Any:
+        def connection(host: str, **more: Any) -> Any:
+            made = http_class(host, **more)
+            made.response_class = self._response
+            return made
 
-    def https_open(self, req: Any) -> Any:
-        return self.do_open(partial(_connection, http.client.HTTPSConnection, self.deadline), req)
+        return super().do_open(connection, req, **options)
 
-    http_request = urllib.request.HTTPHandler.http_request
+    def _response(self, sock: Any, **options: Any) -> http.client.HTTPResponse:
+        timed: Any = _Deadlined(self.deadline, sock)
+        return http.client.HTTPResponse(timed, **options)
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
@@ -76,55 +71,30 @@ def fetch(url: str, limits: Limits) -> bytes:
         MediaError: no answer, an error status, a redirect away from http(s), or a body cut short.
         LimitError: over `download_bytes` or `download_seconds`.
     """
-    deadline = time.monotonic() + limits.download_seconds
+    seconds = min(limits.download_seconds, threading.TIMEOUT_MAX)
+    deadline = time.monotonic() + seconds
+    opener = urllib.request.build_opener(_Web(deadline), _WebOnly())
+    opener.addheaders = [("User-Agent", "panvec")]
     try:
-        request = urllib.request.Request(url, headers={"User-Agent": "panvec"})  # noqa: S310
-        with _opener(deadline).open(request, timeout=limits.download_seconds) as response:
-            return _body(response, url, deadline, limits)
-    except TimeoutError as error:
-        raise _too_slow(url, limits) from error
+        with opener.open(url, timeout=seconds) as response:
+            return _body(response, url, limits)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        if isinstance(getattr(error, "reason", None), TimeoutError):
-            raise _too_slow(url, limits) from error
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            raise LimitError(
+                f"{url}: took longer than {limits.download_seconds:g} s: raise Limits.download_seconds, or download it yourself"
+            ) from error
         raise MediaError(f"{url}: cannot be fetched ({error})") from error
 
 
-def _opener(deadline: float) -> urllib.request.OpenerDirector:
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        _Web(deadline),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _WebOnly(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def _body(response: http.client.HTTPResponse, url: str, deadline: float, limits: Limits) -> bytes:
-    declared = response.length
-    if declared is not None and declared > limits.download_bytes:
-        raise _too_big(url, limits)
-    body = bytearray()
-    while piece := response.read1(1 << 16):
+def _body(response: http.client.HTTPResponse, url: str, limits: Limits) -> bytes:
+    declared, body = response.length or 0, bytearray()
+    while declared <= limits.download_bytes and (piece := response.read1(1 << 16)):
         body += piece
-        if len(body) > limits.download_bytes:
-            raise _too_big(url, limits)
-        if time.monotonic() > deadline:
-            raise _too_slow(url, limits)
-    if declared is not None and len(body) < declared:
+        declared = max(declared, len(body))
+    if declared > limits.download_bytes:
+        raise LimitError(
+            f"{url}: over the limit of {limits.download_bytes:,} bytes: raise Limits.download_bytes, or download it yourself"
+        )
+    if len(body) < declared:
         raise MediaError(f"{url}: the connection ended after {len(body):,} of {declared:,} bytes: try again")
     return bytes(body)
-
-
-def _too_big(url: str, limits: Limits) -> LimitError:
-    return LimitError(
-        f"{url}: over the limit of {limits.download_bytes:,} bytes: raise Limits.download_bytes, or download it yourself"
-    )
-
-
-def _too_slow(url: str, limits: Limits) -> LimitError:
-    return LimitError(
-        f"{url}: took longer than {limits.download_seconds:g} s: raise Limits.download_seconds, or download it yourself"
-    )

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from av.container import InputContainer
 
 from panvec.content import Limits
-from panvec.errors import LimitError, MediaError
+from panvec.errors import MediaError
 from panvec.media.container import (
     check_seconds,
     check_whole,
     declared_seconds,
     decoded_frames,
     only,
-    opened,
     picture_stream,
     sound_stream,
 )
 from panvec.media.formats import unreadable
 from panvec.media.image import RGB, check_pixels
-from panvec.media.shot import Shot
+from panvec.media.shot import Shot, check_frames
 from panvec.media.source import Blob
 
 _DENSE = 16
@@ -34,30 +32,21 @@ _THREADS = 2
 
 
 class Film:
-    """The first stream of moving pictures in a container, opened and found within the limits. Use it in a `with`.
+    """The first stream of moving pictures in an open container, found within the limits.
 
     Raises:
         MediaError: no moving pictures. LimitError: over `video_pixels`, `video_seconds` or `video_frames`, by the header.
     """
 
-    def __init__(self, blob: Blob, limits: Limits) -> None:
+    def __init__(self, container: InputContainer, blob: Blob, limits: Limits) -> None:
+        stream = picture_stream(container)
+        if stream is None:
+            raise _pictureless(blob, container)
         self.name, self.limits = blob.name, limits
-        with ExitStack() as stack:
-            self._container = stack.enter_context(opened(blob, "video"))
-            stream = picture_stream(self._container)
-            if stream is None:
-                raise _pictureless(blob, self._container)
-            self._stream = stream
-            self._declared = declared_seconds(self._container, stream, blob)
-            self._check_header()
-            only(self._container, stream)
-            self._open = stack.pop_all()
-
-    def __enter__(self) -> Film:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+        self._container, self._stream = container, stream
+        self._declared = declared_seconds(container, stream, blob)
+        self._check_header()
+        only(container, stream)
 
     @property
     def zero(self) -> float:
@@ -84,11 +73,7 @@ class Film:
         if context.width and context.height:
             check_pixels(self.name, (context.width, context.height), self.limits.video_pixels)
         check_seconds(self.name, self._declared, self.limits.video_seconds)
-        if self._stream.frames > self.limits.video_frames:
-            raise LimitError(
-                f"{self.name}: has {self._stream.frames:,} frames, over the limit of {self.limits.video_frames:,}: "
-                "cut it, or raise Limits.video_frames"
-            )
+        check_frames(self.name, self._stream.frames, self.limits)
 
     def _hurry(self, *, dense: bool, at_least: int) -> None:
         self._stream.thread_type = "AUTO"

@@ -130,15 +130,16 @@ def _sniff_stream(head: bytes) -> Format | None:
 
 def unreadable(name: str, head: bytes, wanted: str) -> MediaError:
     """The error for a file that begins with `head` and is not the `wanted` modality: what it is instead, and the way out."""
-    article = "an" if wanted[0] in "aei" else "a"
     found = sniff(head)
     if found is None:
-        return MediaError(f"{name}: not {article} {wanted} in any format that panvec reads")
+        return MediaError(f"{name}: not {_a(wanted)} in any format that panvec reads")
     if not found.modality:
         return MediaError(f"{name}: is a {found.name}, which panvec does not read: convert it first")
     if wanted in (found.modality, "medium"):
         return MediaError(f"{name}: looks like {found.name}, but nothing can be read from it: it is damaged or truncated")
-    other = "an" if found.modality[0] in "aei" else "a"
-    return MediaError(
-        f"{name}: is {other} {found.modality} ({found.name}), not {article} {wanted}: use {found.modality.capitalize()}(...)"
-    )
+    way_out = f"use {found.modality.capitalize()}(...)"
+    return MediaError(f"{name}: is {_a(found.modality)} ({found.name}), not {_a(wanted)}: {way_out}")
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aei' else 'a'} {noun}"

@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from panvec.content import Image, Limits, Medium
-from panvec.errors import LimitError, MediaError
+from panvec.errors import InputError, LimitError, MediaError
 from panvec.media.decoding import decoding
 from panvec.media.formats import sniff, unreadable
 from panvec.media.source import Blob, resolve
@@ -47,6 +47,8 @@ _OPENERS: dict[str, Callable[[BinaryIO], PIL.Image.Image]] = {
 _ANIMATED = ("GIF", "WebP", "PNG", "AVIF")
 _ORIENTATION = 0x0112
 _SUBFILE_TYPE = 254
+_END_OF_JPEG_2000 = b"\xff\xd9"
+"""Never part of the data itself. What is cut between two tiles would be black from there on."""
 _UPRIGHT = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
     3: PIL.Image.Transpose.ROTATE_180,
@@ -66,6 +68,7 @@ def read_image(image: Image, limits: Limits, *, at_least: int = 512) -> RGB:
 
     Raises:
         MediaError: not a picture, damaged, truncated, or a TIFF of several pages (a `Document`).
+        InputError: an array with NaN or with floats outside 0..1.
         LimitError: over `image_bytes` or `image_pixels`, known from the header before anything is decoded.
     """
     if isinstance(image.source, np.ndarray):
@@ -77,8 +80,8 @@ def read_image(image: Image, limits: Limits, *, at_least: int = 512) -> RGB:
     blob = resolve(image, limits)
     with decoding(blob.name, "an image"), blob.open() as file:
         picture = open_picture(blob, file, limits.image_pixels)
-        if isinstance(picture, TiffImageFile) and len(tiff_pages(picture)) > 1:
-            raise MediaError(f"{blob.name}: is a TIFF of {len(tiff_pages(picture))} pages: use Document(...)")
+        if (pages := len(tiff_pages(picture))) > 1:
+            raise MediaError(f"{blob.name}: is a TIFF of {pages} pages: use Document(...)")
         _draft(picture, at_least)
         return rgb_of(picture, at_least)
 
@@ -109,8 +112,7 @@ def has_frames(blob: Blob, limits: Limits) -> bool:
 def has_pages(blob: Blob, limits: Limits) -> bool:
     """Whether the blob is a TIFF of more than one page. MediaError when its header is damaged."""
     with decoding(blob.name, "an image"), blob.open() as file:
-        picture = open_picture(blob, file, limits.image_pixels)
-        return isinstance(picture, TiffImageFile) and len(tiff_pages(picture)) > 1
+        return len(tiff_pages(open_picture(blob, file, limits.image_pixels))) > 1
 
 
 def open_picture(blob: Blob, file: BinaryIO, most: int) -> PIL.Image.Image:
@@ -132,6 +134,8 @@ def open_picture(blob: Blob, file: BinaryIO, most: int) -> PIL.Image.Image:
         way_out = f"make it smaller, or raise Limits.image_pixels over {most:,} and PIL.Image.MAX_IMAGE_PIXELS as well"
         raise LimitError(f"{blob.name}: too many pixels for Pillow ({error}): {way_out}") from error
     check_pixels(blob.name, picture.size, most)
+    if isinstance(picture, Jpeg2KImageFile) and _END_OF_JPEG_2000 not in blob.read():
+        raise MediaError(f"{blob.name}: truncated: its JPEG 2000 data has no end")
     return picture
 
 
@@ -160,10 +164,21 @@ def rgb_of(picture: PIL.Image.Image, at_least: int) -> RGB:
     return np.array(flat, dtype=np.uint8)
 
 
-def tiff_pages(picture: TiffImageFile) -> list[int]:
-    """The frames of a TIFF that are pages, and not a smaller copy of one. Leaves `picture` at its first frame."""
+def on_white(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> RGB:
+    """`colour` `[height, width, 3]` as far as `alpha` `[height, width, 1]` covers a white ground."""
+    cover = alpha.astype(np.uint16)
+    return ((colour * cover + 255 * (255 - cover) + 127) // 255).astype(np.uint8)
+
+
+def tiff_pages(picture: PIL.Image.Image) -> list[int]:
+    """The frames of a TIFF that are pages, and not a smaller copy of one; of another picture the first.
+
+    Leaves `picture` at its first frame.
+    """
+    if not isinstance(picture, TiffImageFile):
+        return [0]
     pages = []
-    for index in range(getattr(picture, "n_frames", 1)):
+    for index in range(picture.n_frames):
         picture.seek(index)
         if not int(picture.tag_v2.get(_SUBFILE_TYPE, 0)) & 1:
             pages.append(index)
@@ -227,8 +242,7 @@ def _from_array(array: NDArray[Any], name: str, limits: Limits) -> RGB:
     check_pixels(name, (array.shape[1], array.shape[0]), limits.image_pixels)
     pixels = _eight_bits(array, name).reshape(*array.shape[:2], -1)
     if pixels.shape[2] == 4:
-        alpha = pixels[..., 3:].astype(np.uint16)
-        return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        return on_white(pixels[..., :3], pixels[..., 3:])
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
@@ -240,11 +254,9 @@ def _eight_bits(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint16:
         scaled: NDArray[np.uint8] = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
         return scaled
-    if array.dtype.kind != "f":
-        raise MediaError(f"{name}: an image array is uint8, uint16 or float 0..1, not {array.dtype}")
     if not np.isfinite(array).all():
-        raise MediaError(f"{name}: the image array holds NaN or infinite values")
+        raise InputError(f"{name}: the image array holds NaN or infinite values: np.nan_to_num(array) makes numbers of them")
     if array.min() < -0.01 or array.max() > 1.01:
-        raise MediaError(f"{name}: a float image array is 0..1, this one is {array.min():g}..{array.max():g}: divide by 255?")
+        raise InputError(f"{name}: a float image array is 0..1, this one is {array.min():g}..{array.max():g}: divide by 255?")
     rounded: NDArray[np.uint8] = np.rint(array.clip(0, 1) * 255).astype(np.uint8)
     return rounded

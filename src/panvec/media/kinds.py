@@ -6,10 +6,8 @@ from pathlib import Path
 
 from panvec.content import Audio, Document, Image, Limits, Video
 from panvec.errors import MediaError, PanvecError
-from panvec.media.formats import Format, is_media_name, sniff, unreadable
+from panvec.media.formats import Format, sniff, unreadable
 from panvec.media.source import Blob, file_blob
-
-__all__ = ["Format", "detect", "is_media_name", "sniff"]
 
 
 def detect(path: Path, limits: Limits) -> Image | Audio | Video | Document:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from panvec.content import Limits
 from panvec.errors import LimitError, MediaError
 from panvec.media.decoding import decoding
-from panvec.media.image import RGB, check_pixels
+from panvec.media.image import RGB, check_pixels, on_white
 from panvec.media.source import Blob
 
 _PDFIUM = threading.RLock()
@@ -140,7 +140,8 @@ def _rendered(page: Any, at_least: int) -> RGB:
 
 
 def _pixels(bitmap: Any) -> RGB:
-    """A pdfium bitmap (grey, BGR, BGRx or BGRA) as RGB on white."""
+    """A pdfium bitmap (grey, BGR, BGRx or BGRA), which is closed, as RGB on white: a copy, so that closing it is safe."""
+    bitmap.warn_on_close = False
     try:
         values: NDArray[np.uint8] = bitmap.to_numpy()
         if bitmap.format == pypdfium2.raw.FPDFBitmap_Gray:
@@ -148,7 +149,6 @@ def _pixels(bitmap: Any) -> RGB:
         colour = values[..., 2::-1]
         if bitmap.format != pypdfium2.raw.FPDFBitmap_BGRA:
             return np.ascontiguousarray(colour)
-        alpha = values[..., 3:].astype(np.uint16)
-        return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+        return on_white(colour, values[..., 3:])
     finally:
         bitmap.close()

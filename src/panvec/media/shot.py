@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from panvec.content import Limits
+from panvec.errors import LimitError
 from panvec.media.image import RGB
 
 
@@ -13,3 +15,9 @@ class Shot:
     start: float
     end: float
     pixels: Callable[[], RGB]
+
+
+def check_frames(name: str, frames: int, limits: Limits) -> None:
+    """Nothing, when `frames` are within `video_frames`; else LimitError."""
+    if frames > limits.video_frames:
+        raise LimitError(f"{name}: over the limit of {limits.video_frames:,} frames: cut it, or raise Limits.video_frames")

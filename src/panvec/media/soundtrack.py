@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 
 import numpy as np
+from av.container import InputContainer
 
 from panvec.media.audio import Samples, resampled
-from panvec.media.container import decoded_frames, only, opened, sound_stream
-from panvec.media.source import Blob
+from panvec.media.container import decoded_frames, only, sound_stream
 
 
 class Soundtrack:
-    """The first audio track of a video, read in step with its pictures from a container of its own. Use it in a `with`.
+    """The first audio track of a video, read in step with its pictures.
 
     Args:
+        container: open, and not the one that the pictures are read from.
         zero: the second of the container's clock at which the video begins.
         hz: the rate of the samples given.
     """
 
-    def __init__(self, blob: Blob, zero: float, hz: int) -> None:
+    def __init__(self, container: InputContainer, name: str, zero: float, hz: int) -> None:
         self.hz = hz
         self.position = 0
         self.held: Samples = np.zeros(0, np.float32)
-        self._open = ExitStack()
-        container = self._open.enter_context(opened(blob, "video"))
         stream = sound_stream(container)
         self.exists = stream is not None
         self._blocks: Iterator[Samples] = iter(())
         if stream is not None:
             only(container, stream)
-            self._blocks = _aligned(resampled(decoded_frames(container, stream, blob.name), hz), zero, hz)
-
-    def __enter__(self) -> Soundtrack:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._open.close()
+            self._blocks = _aligned(resampled(decoded_frames(container, stream, name), hz, name), zero, hz)
 
     @property
     def end(self) -> float:

@@ -83,7 +83,6 @@ def resolve(medium: Medium, limits: Limits) -> Blob:
     if isinstance(source, str | os.PathLike):
         return file_blob(source, most)
     if isinstance(source, bytes | bytearray | memoryview):
-        check_size(name, len(source) if not isinstance(source, memoryview) else source.nbytes, most)
         return _in_memory(name, bytes(source), most)
     if hasattr(source, "read"):
         return _in_memory(name, _drained(source, name, most), most)

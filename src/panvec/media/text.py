@@ -16,7 +16,13 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{2,30})", re.IGNORECASE)
+_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*"
+    rb"((?:windows|cp|ibm|iso|latin|koi8|mac|gb|hz|big5|euc|shift|sjis|ks_c|johab|tis)[\w-]{0,30})",
+    re.IGNORECASE,
+)
+"""Of encodings of pages only: Python's codecs also know zlib, base64, idna and others that are no harmless text."""
+_ASCII = bytes(range(128))
 _CONTROL = re.compile(r"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _PROLOGUE = re.compile(r"\s+|<\?xml[^>]*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _HTML = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
@@ -151,8 +157,7 @@ def _printable(text: str, name: str) -> str:
 
 
 def _western(data: bytes, name: str) -> str:
-    high = sum(data.translate(_HIGH)) if data else 0
-    if high > 0.3 * len(data):
+    if len(data.translate(None, _ASCII)) > 0.3 * len(data):
         raise _no_text(name)
     return _printable(data.decode("cp1252", errors="replace"), name)
 
@@ -161,6 +166,3 @@ def _no_text(name: str) -> MediaError:
     return MediaError(
         f"{name}: not a text in UTF-8, UTF-16 or Latin-1, nor any other format that panvec reads: save it as UTF-8"
     )
-
-
-_HIGH = bytes(int(byte > 127) for byte in range(256))

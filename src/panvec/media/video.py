@@ -13,13 +13,13 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from panvec.content import Image, Limits, Video
-from panvec.errors import LimitError, MediaError
+from panvec.errors import MediaError
 from panvec.media.animation import animation_shots
 from panvec.media.audio import SHORTEST, Samples
-from panvec.media.container import check_seconds
+from panvec.media.container import check_seconds, opened
 from panvec.media.film import Film
 from panvec.media.image import RGB, check_pixels, has_frames
-from panvec.media.shot import Shot
+from panvec.media.shot import Shot, check_frames
 from panvec.media.soundtrack import Soundtrack
 from panvec.media.source import resolve
 
@@ -93,16 +93,15 @@ def _opened(
     blob = resolve(video, limits)
     if has_frames(blob, limits):
         return animation_shots(blob, blob.name, limits, at_least), None, None
-    film = stack.enter_context(Film(blob, limits))
-    track = stack.enter_context(Soundtrack(blob, film.zero, hz))
+    film = Film(stack.enter_context(opened(blob, "video")), blob, limits)
+    track = Soundtrack(stack.enter_context(opened(blob, "video")), blob.name, film.zero, hz)
     return film.shots(fps, at_least), track if track.exists else None, film
 
 
 def _limited(shots: Iterator[Shot], name: str, limits: Limits) -> Iterator[Shot]:
     for number, shot in enumerate(shots, 1):
         check_seconds(name, shot.end, limits.video_seconds)
-        if number > limits.video_frames:
-            raise LimitError(f"{name}: over the limit of {limits.video_frames:,} frames: cut it, or raise Limits.video_frames")
+        check_frames(name, number, limits)
         yield shot
 
 
