@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from panvec.cli import data, evaluate, inspect, vectors
+from panvec.cli import data, evaluate, inspect, train, vectors
 from panvec.cli.inputs import InOrder, say
 from panvec.cli.search import search
 from panvec.errors import InputError, PanvecError
@@ -27,6 +27,8 @@ app.command()(vectors.similarity)
 app.command()(inspect.info)
 app.command()(inspect.models)
 app.add_typer(evaluate.app, name="eval")
+for command in (train.train, train.release, train.soup, train.mine):
+    app.command()(command)
 app.add_typer(data.app, name="data")
 
 

@@ -16,15 +16,17 @@ from panvec.errors import InputError
 _PREFIX = "step-"
 
 
-def save(run: Path, step: int, tensors: dict[str, Tensor], optimizer: dict[str, Any], state: dict[str, Any]) -> Path:
-    """Write the checkpoint of a step into `run/checkpoints`; `state` is JSON."""
+def save(
+    run: Path, step: int, tensors: dict[str, Tensor], moments: dict[int, dict[str, Tensor]], state: dict[str, Any]
+) -> Path:
+    """Write the checkpoint of a step into `run/checkpoints`; `state` is JSON for people to read."""
     folder = run / "checkpoints" / f"{_PREFIX}{step:08d}"
     temporary = folder.with_suffix(".new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / "model.safetensors")
-    moments = {f"{index}.{name}": value for index, entry in optimizer["state"].items() for name, value in entry.items()}
-    save_file({name: tensor.contiguous() for name, tensor in moments.items()}, temporary / "optimizer.safetensors")
+    flat = {f"{index}.{name}": value.contiguous() for index, entry in moments.items() for name, value in entry.items()}
+    save_file(flat, temporary / "optimizer.safetensors")
     (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
     for file in temporary.iterdir():
         _flush(file)
@@ -46,16 +48,13 @@ def model(run: Path, step: int) -> dict[str, Tensor]:
     return found
 
 
-def restore(run: Path, step: int, optimizer: Any) -> dict[str, Any]:
-    """Put the optimizer back as it was after `step`; the state."""
-    folder = _existing(run, step)
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in load_file(folder / "optimizer.safetensors").items():
+def moments(run: Path, step: int) -> dict[int, dict[str, Tensor]]:
+    """The optimizer's state of each parameter, by its number, as it was after `step`."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in load_file(_existing(run, step) / "optimizer.safetensors").items():
         index, _, key = name.partition(".")
-        moments.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    state: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return state
+        found.setdefault(int(index), {})[key] = tensor
+    return found
 
 
 def prune(run: Path, keep: set[int]) -> None:

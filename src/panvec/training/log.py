@@ -101,6 +101,7 @@ class Log:
         """Name what cannot be read, all of it in `left-out.json`."""
         if not self.first or not reasons:
             return
+        self.run.mkdir(parents=True, exist_ok=True)
         (self.run / "left-out.json").write_text(json.dumps(reasons, indent=1), encoding="utf-8")
         name, reason = next(iter(reasons.items()))
         self.console.print(

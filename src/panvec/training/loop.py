@@ -7,25 +7,30 @@ trainer's, for that, for one task a batch, and for cached towers: what a trainer
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
-from panvec.data.pairs import Pair, PartKey, read_pairs
+from panvec.data.pairs import Pair, PartKey, Side, read_pairs
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches
 from panvec.training.log import Log
+from panvec.training.mining import mine
 from panvec.training.nano import NanoLearner, is_text
 from panvec.training.prepared import Preparer
 from panvec.training.recipe import Recipe, Stage
@@ -79,6 +84,7 @@ class Training:
         self.objective = Objective({name: task.loss for name, task in recipe.tasks.items()}, recipe.dims)
         self.batches = Batches(recipe, self.learner, self.pairs)
         self._schedules: dict[int, Schedule] = {}
+        self._mined: set[int] = set()
         self._prepare_everything()
         self._begin()
 
@@ -94,6 +100,7 @@ class Training:
         saved = time.monotonic()
         self.learner.train()
         for step in range(done, last):
+            self._enter(step)
             started = time.perf_counter()
             row = self.step(step)
             self.log.step(step, {**row, "seconds": time.perf_counter() - started})
@@ -121,6 +128,32 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
 
+    def _enter(self, step: int) -> None:
+        """Where a stage begins, or a run goes on in one: the hard negatives that the stage asks for."""
+        stage, number, before = self._stage(step)
+        if not stage.mine or number in self._mined:
+            return
+        path = self.place.run / f"mined-{number}.json"
+        if self.rank == 0 and (step == before or not path.exists()):
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps({name: self._mine(name) for name in stage.mixture}), encoding="utf-8")
+            new.replace(path)
+        _wait()
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        self.batches.mined = {
+            name: [tuple(tuple((kind, value) for kind, value in side) for side in row) for row in rows]
+            for name, rows in stored.items()
+        }
+        self._mined.add(number)
+
+    def _mine(self, name: str) -> list[tuple[Side, ...]]:
+        task = self.recipe.tasks[name]
+        prompts = {True: task.query_prompt, False: task.positive_prompt}
+        encode = partial(encode_sides, self.learner)
+        found = mine(self.pairs[name], lambda sides, query: encode(sides, prompts[query]), self.recipe.mining, swap=task.swap)
+        self.learner.train()
+        return found
+
     def task_of(self, step: int) -> str:
         """The task that a step trains on."""
         _, number, before = self._stage(step)
@@ -139,12 +172,16 @@ class Training:
         """Put back what `trained` gave."""
         ours = {name.removeprefix("objective."): value for name, value in tensors.items() if name.startswith("objective.")}
         self.objective.load_state_dict(ours)
-        self.learner.load_state_dict({n: v for n, v in tensors.items() if not n.startswith("objective.")}, strict=False)
+        held = dict(self.learner.named_parameters()) | dict(self.learner.named_buffers())
+        with torch.no_grad():
+            for name, tensor in tensors.items():
+                if not name.startswith("objective."):
+                    held[name].copy_(_like(held[name], tensor))
 
     def _claim_run(self) -> None:
         path = self.place.run / RECIPE
         if path.exists() and Recipe.model_validate_json(path.read_text(encoding="utf-8")).digest() != self.recipe.digest():
-            raise InputError(f"{self.place.run} holds a run of another recipe: name another folder with --run, or remove it")
+            raise InputError(f"{self.place.run} holds a run of another recipe: remove it, or name another --run-dir")
         if self.rank == 0:
             self.place.run.mkdir(parents=True, exist_ok=True)
             path.write_text(self.recipe.model_dump_json(indent=1), encoding="utf-8")
@@ -189,16 +226,22 @@ class Training:
             self.log.begin(0, self.steps())
             return 0
         self.load(checkpoint.model(self.place.run, found[-1]))
-        checkpoint.restore(self.place.run, found[-1], self.optimizer)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number, entry in checkpoint.moments(self.place.run, found[-1]).items():
+            parameter = parameters[number]
+            self.optimizer.state[parameter] = {
+                name: _like(parameter, value) if value.ndim else value for name, value in entry.items()
+            }
         self.log.begin(found[-1], self.steps())
         return found[-1]
 
     def _save(self, step: int) -> None:
         tensors = self.trained()
-        optimizer = self.optimizer.state_dict()
+        state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
+        moments = {number: {name: _whole(value) for name, value in entry.items()} for number, entry in state.items()}
         if self.rank == 0:
             every = self.recipe.soup.every if self.recipe.soup else self.steps()
-            checkpoint.save(self.place.run, step, tensors, optimizer, {"step": step, "recipe": self.recipe.digest()})
+            checkpoint.save(self.place.run, step, tensors, moments, {"step": step, "recipe": self.recipe.digest()})
             checkpoint.prune(self.place.run, set(range(0, self.steps() + 1, every)))
         _wait()
 
@@ -235,6 +278,14 @@ class Training:
         total = torch.tensor(value)
         dist.all_reduce(total)
         return float(total) / self.ranks
+
+
+@torch.inference_mode()
+def encode_sides(learner: NanoLearner, sides: list[Side], prompt: str, together: int = 128) -> NDArray[np.float32]:
+    """Unit vectors `[sides, dim]` of contents with a prompt, without dropout."""
+    learner.eval()
+    parts = [sides[i : i + together] for i in range(0, len(sides), together)]
+    return np.concatenate([learner(learner.prepare(part, [prompt] * len(part))).numpy() for part in parts])
 
 
 def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
@@ -298,6 +349,12 @@ def _everyones(found: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
     return {key: reason for part in parts for key, reason in part.items()}
 
 
+def _like(parameter: Tensor, whole: Tensor) -> Tensor:
+    """A whole tensor, spread over the processes as `parameter` is."""
+    if isinstance(parameter, DTensor):
+        return distribute_tensor(whole, parameter.device_mesh, parameter.placements)
+    return whole.to(parameter.device)
+
+
 def _whole(tensor: Tensor) -> Tensor:
-    full: Callable[[], Tensor] | None = getattr(tensor, "full_tensor", None)
-    return (full() if full else tensor).detach().cpu()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().cpu()

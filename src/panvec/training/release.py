@@ -20,7 +20,7 @@ from panvec.models.embedder import Embedder
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
-from panvec.training.loop import Training
+from panvec.training.loop import Training, encode_sides
 from panvec.training.soup import Ingredient
 
 CARD = "README.md"
@@ -119,10 +119,9 @@ def _sample(training: Training) -> Tensor:
         rows = np.random.default_rng(0).permutation(len(pairs))[:each]
         sides += [(pairs[row].query, task.query_prompt) for row in rows]
         sides += [(pairs[row].positives[0], task.positive_prompt) for row in rows]
-    learner = training.learner.eval()
-    with torch.inference_mode():
-        parts = [sides[i : i + 128] for i in range(0, len(sides), 128)]
-        return torch.cat([learner(learner.prepare([s for s, _ in part], [p for _, p in part])) for part in parts])
+    by_prompt = {prompt: [side for side, other in sides if other == prompt] for prompt in {prompt for _, prompt in sides}}
+    found = [encode_sides(training.learner, own, prompt) for prompt, own in sorted(by_prompt.items())]
+    return torch.from_numpy(np.concatenate(found))
 
 
 def _claim(out: Path) -> None:

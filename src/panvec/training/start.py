@@ -25,10 +25,13 @@ _TEXT_NORM = 4.5
 _MARKER_GATE = 0.5
 _WORD_NORM = 1.6
 _TOGETHER = 128
+_NOISE = 1e-4
+"""Directions of the fitted map weaker than this share of the strongest are rounding errors of few items."""
 
 
 def start(learner: NanoLearner, pairs: list[Pair], *, gate: float, ridge: float, weights: Path = WEIGHTS) -> None:
     """Fit the connectors to pairs of one medium and texts, in either order, and the head to both."""
+    learner.eval()
     _start_tokens(learner, gate, weights)
     described = [found for pair in pairs if (found := _described(pair)) is not None]
     for modality in ("image", "audio"):
@@ -62,6 +65,7 @@ def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
     with torch.no_grad():
         model.vision.classes.copy_(F.normalize(torch.stack([rows(", ".join(n)) for n in names]), dim=-1) * _WORD_NORM)
         model.vision.token.weight.zero_(), model.vision.token.bias.zero_()
+        model.audio.reduce.weight.zero_()
         model.audio.token.weight.normal_(0, 0.02, generator=generator)
         model.audio.token.bias.copy_(rows("sound"))
         model.markers.tokens.copy_(torch.stack([rows(name.replace("/", "end of ")) for name in MARKERS]))
@@ -103,10 +107,11 @@ def _mean_texts(learner: NanoLearner, texts: list[list[str]]) -> Tensor:
 def _set_reduced(connector: AudioConnector, weight: Tensor, x: Tensor) -> None:
     """A map `[features, 384]` as its best product of `reduce` and `skip`, whose middle has unit spread."""
     left, values, right = torch.linalg.svd(weight, full_matrices=False)
-    rank = connector.reduce.weight.shape[0]
+    rank = min(connector.reduce.weight.shape[0], int((values > values[0] * _NOISE).sum()))
     spread = (x @ left[:, :rank]).std(0)
-    connector.reduce.weight.copy_((left[:, :rank] / spread).T)
-    connector.skip.weight.copy_((values[:rank, None] * right[:rank] * spread[:, None]).T)
+    connector.reduce.weight.zero_()
+    connector.reduce.weight[:rank] = (left[:, :rank] / spread).T
+    connector.skip.weight[:, :rank] = (values[:rank, None] * right[:rank] * spread[:, None]).T
 
 
 def solve_ridge(x: Tensor, y: Tensor, ridge: float) -> Tensor:
@@ -123,11 +128,14 @@ def nested_rotation(vectors: Tensor) -> Tensor:
 
     The common direction of all vectors (e5's cone) goes last, so every other dimension is centred, as binary vectors
     need; the rest are principal axes, mixed at random within each nested block so that its dimensions weigh alike
-    (as in ITQ, Gong & Lazebnik, CVPR 2011, with a random rotation).
+    (as in ITQ, Gong & Lazebnik, CVPR 2011, with a random rotation). Directions in which few vectors do not differ are
+    told apart by a trace of their own axes, so that rounding does not choose them.
     """
     mean = torch.nn.functional.normalize(vectors.double().mean(0), dim=0)
     rest = vectors.double() - torch.outer(vectors.double() @ mean, mean)
-    axes = torch.linalg.eigh(rest.T @ rest).eigenvectors.flip(1)[:, :-1]
+    spread = rest.T @ rest
+    spread += torch.diag(torch.linspace(1e-6, 0, len(spread), dtype=torch.float64)) * spread.trace()
+    axes = torch.linalg.eigh(spread).eigenvectors.flip(1)[:, :-1]
     axes = torch.cat([axes - torch.outer(mean, mean @ axes), mean[:, None]], 1)
     axes = torch.linalg.qr(axes).Q
     generator = torch.Generator().manual_seed(0)

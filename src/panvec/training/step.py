@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn
 from torch import Tensor, nn
 
 from panvec.training.losses import Vectors, contrastive, matching, spread_out
@@ -127,8 +126,22 @@ def _all(tensor: Tensor) -> Tensor:
 def _all_with_gradient(tensor: Tensor, sizes: list[int]) -> Tensor:
     """Rows of all processes, which may have different numbers of them."""
     padded = torch.cat([tensor, tensor.new_zeros(max(sizes) - len(tensor), *tensor.shape[1:])])
-    found = torch.distributed.nn.all_gather(padded) if tensor.requires_grad else _all(padded).split(max(sizes))
-    return torch.cat([part[:size] for part, size in zip(found, sizes, strict=True)])
+    found: Tensor = _Gather.apply(padded)  # type: ignore[no-untyped-call]
+    return torch.cat([part[:size] for part, size in zip(found.split(max(sizes)), sizes, strict=True)])
+
+
+class _Gather(torch.autograd.Function):
+    """The same tensor of all processes in a row; back go the sums of all processes' gradients."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        return _all(tensor)
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]
 
 
 def backward(

@@ -1,0 +1,163 @@
+"""Whole runs on a small data set: resumed after kill -9, over processes, released."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panvec import Embedder, Image
+from panvec.data.pairs import PartKey, content, read_pairs
+from panvec.errors import InputError
+from panvec.training.log import Log, read_metrics
+from panvec.training.loop import Place, Training, encode_sides
+from panvec.training.plan import plan
+from panvec.training.recipe import read_recipe
+from panvec.training.release import release_run
+
+STEPS = 8
+
+
+def command(recipe: Path, data: Path, cache: Path, run: Path, *more: str) -> list[str]:
+    options = ["--data", str(data), "--cache", str(cache), "--run-dir", str(run), "--threads", "1", *more]
+    return ["-m", "panvec", "train", str(recipe), *options]
+
+
+@pytest.fixture(scope="module")
+def trained(recipe: Path, data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    run = tmp_path_factory.mktemp("run")
+    training = begun(recipe, data, cache, run)
+    training.run()
+    training.log.end()
+    return training
+
+
+def begun(recipe: Path, data: Path, cache: Path, run: Path) -> Training:
+    return Training(read_recipe(recipe), Place((data,), run, cache, threads=1), Log(run, quiet=True))
+
+
+def losses(run: Path) -> list[float]:
+    rows = read_metrics(run)
+    assert [row["step"] for row in rows] == list(range(len(rows)))
+    return [row["loss"] for row in rows]
+
+
+def test_a_run_logs_every_step_and_draws_curves(trained: Training) -> None:
+    run = trained.place.run
+    assert len(losses(run)) == STEPS
+    assert {row["task"] for row in read_metrics(run)} == {"photos", "tones"}
+    assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4
+    assert (run / "curves.png").stat().st_size > 5000
+    assert list((run / "tensorboard").iterdir())
+
+
+def test_hard_negatives_are_mined_between_stages(trained: Training) -> None:
+    mined = json.loads((trained.place.run / "mined-1.json").read_text())
+    pairs = trained.pairs["tones"]
+    assert len(mined["tones"]) == len(pairs)
+    assert any(mined["tones"])
+    for pair, negatives in zip(pairs, mined["tones"], strict=True):
+        assert not {tuple(map(tuple, side)) for side in negatives} & set(pair.positives)
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_losses(
+    trained: Training, recipe: Path, data: Path, cache: Path, tmp_path: Path
+) -> None:
+    for step in (2, 5):
+        process = subprocess.Popen(
+            [sys.executable, *command(recipe, data, cache, tmp_path, "--no-release")], stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while len(read_metrics(tmp_path)) < step and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    subprocess.run([sys.executable, *command(recipe, data, cache, tmp_path, "--no-release")], check=True, timeout=300)
+    np.testing.assert_allclose(losses(tmp_path), losses(trained.place.run), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shard", [(), ("--shard",)], ids=["copies", "sharded"])
+def test_two_processes_are_one(
+    shard: tuple[str, ...], recipe_without_chance: Path, data: Path, cache: Path, tmp_path: Path
+) -> None:
+    single = Training(
+        read_recipe(recipe_without_chance),
+        Place((data,), tmp_path / "one", cache, threads=1),
+        Log(tmp_path / "one", quiet=True),
+    )
+    single.run()
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(20_000 + os.getpid() % 20_000)]
+    run = command(recipe_without_chance, data, cache, tmp_path / "two", "--no-release", *shard)
+    subprocess.run([sys.executable, *launch, *run], check=True, timeout=300, capture_output=True)
+    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=2e-3)
+    for row, other in zip(read_metrics(tmp_path / "two"), read_metrics(tmp_path / "one"), strict=True):
+        assert row["norm"] == pytest.approx(other["norm"], rel=0.02)
+
+
+def test_released_weights_embed_as_the_trained_model(trained: Training, data: Path, tmp_path: Path) -> None:
+    release_run(trained, tmp_path / "out")
+    embedder = Embedder(tmp_path / "out")
+    assert embedder.space_id != Embedder().space_id
+    pairs = list(read_pairs(data / "photos"))
+    sides = [pair.query for pair in pairs] + [pair.positives[0] for pair in pairs]
+    ours = encode_sides(trained.learner, sides, "query: ")
+    theirs = embedder.embed([content(side) for side in sides])
+    assert (ours * theirs).sum(1).min() > 0.995
+    assert "small" in (tmp_path / "out" / "README.md").read_text()
+    assert Embedder(str(tmp_path / "out")).embed(Image(data / "photos/red-40.png"), dim=64).shape == (1, 64)
+    with pytest.raises(InputError, match="other files"):
+        release_run(trained, data)
+
+
+def test_every_kind_of_content_trains_as_it_is_embedded(
+    recipe_without_chance: Path, data: Path, cache: Path, media: Path, tmp_path: Path
+) -> None:
+    """The trainer's sequence is the engine's: words, pictures, sounds, films, mixes."""
+    training = begun(recipe_without_chance, data, cache, tmp_path)
+    names: list[tuple[PartKey, ...]] = [
+        (("text", "a dog"),),
+        (("image", str(media / "dog-ball.jpg")),),
+        (("audio", str(media / "dog-bark.ogg")),),
+        (("video", str(media / "railway-ride.webm")),),
+        (("document", str(media / "fahrrad.txt")),),
+        (("text", "at night: "), ("image", str(media / "eiffel-tower.jpg")), ("audio", str(media / "church-bell.m4a"))),
+    ]
+    ours = encode_sides(training.learner, names, "query: ")
+    theirs = Embedder().embed([content(side) for side in names])
+    assert (ours * theirs).sum(1).min() > 0.995
+
+
+def test_another_recipe_does_not_take_over_a_run(trained: Training) -> None:
+    other = trained.recipe.model_copy(update={"seed": 9})
+    with pytest.raises(InputError, match="another recipe"):
+        Training(other, trained.place, trained.log).run()
+
+
+def test_unreadable_media_are_named_and_left_out(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(data, tmp_path / "data")
+    (tmp_path / "data/tones/400.wav").write_bytes(b"RIFF")
+    training = Training(
+        read_recipe(recipe), Place((tmp_path / "data",), tmp_path / "run", cache), Log(tmp_path / "run", quiet=True)
+    )
+    assert len(training.pairs["tones"]) == 4
+    assert "400.wav" in (tmp_path / "run/left-out.json").read_text()
+
+
+def test_missing_data_is_named(recipe: Path, cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no data folder photos"):
+        begun(recipe, tmp_path, cache, tmp_path / "run")
+
+
+def test_the_plan_counts_and_measures(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
+    found = plan(read_recipe(recipe), Place((data,), tmp_path / "run", cache, threads=1), Log(tmp_path / "run", quiet=True))
+    assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5}
+    assert sum(task.steps for task in found.tasks) == STEPS
+    assert found.training_hours > 0
+    assert not (tmp_path / "run" / "checkpoints").exists()
