@@ -20,6 +20,7 @@ RECIPE = """\
 name: small
 seed: 3
 model: {{start: {start}, dropout: {dropout}}}
+sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
 tasks:
   photos: {{data: [photos], batch: 6, swap: true, others: photos, others_count: 4, others_share: 0.5, loss: {{matching: 0.1}}}}
   tones: {{data: [tones], batch: 4, prompt_dropout: 0.5, loss: {{temperature: 0.1, learn_temperature: true, spread_out: 0.1}}}}

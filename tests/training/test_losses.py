@@ -142,6 +142,6 @@ def test_a_learned_temperature_gets_a_gradient() -> None:
     from test_step import toy_batch
 
     objective = Objective({"t": Loss(temperature=0.07, learn_temperature=True)}, (6,)).double()
-    assert float(objective.temperature("t")) == pytest.approx(0.07)
+    assert objective.temperature("t").item() == pytest.approx(0.07)
     objective("t", units(8, 6, 5), toy_batch(rows=4)).backward()
     assert objective.log_temperatures["t"].grad.abs() > 0

@@ -8,6 +8,7 @@ from panvec.training.recipe import read_recipe
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 GOOD = """\
 name: small
+sources: {photos: {path: photos}}
 tasks:
   photos:
     data: [photos]
@@ -37,12 +38,14 @@ def test_a_recipe_is_read_with_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line", "says"),
     [
-        (("batch: 8", "batch: -8"), 5, "greater than 0"),
-        (("batch: 8", "bach: 8"), 5, "not permitted"),
-        (("steps: 10", "steps: ten"), 9, "integer"),
-        (("    steps: 10\n", ""), 8, "required"),
-        (("{photos: 1}", "{photo: 1}"), 10, "no such task; there are photos"),
-        (("others: photos", "others: words"), 6, "no such task as words"),
+        (("batch: 8", "batch: -8"), 6, "greater than 0"),
+        (("batch: 8", "bach: 8"), 6, "not permitted"),
+        (("steps: 10", "steps: ten"), 10, "integer"),
+        (("    steps: 10\n", ""), 9, "required"),
+        (("{photos: 1}", "{photo: 1}"), 11, "no such task; there are photos"),
+        (("others: photos", "others: words"), 7, "no such task as words"),
+        (("data: [photos]", "data: [photo]"), 5, "no such source; there are photos"),
+        (("path: photos", "path: photos, splt: dev"), 2, "splt"),
         (("name: small", "name: small\ndims: [384, x]"), 2, "integer"),
     ],
 )

@@ -151,7 +151,7 @@ def test_unreadable_media_are_named_and_left_out(recipe: Path, data: Path, cache
 
 
 def test_missing_data_is_named(recipe: Path, cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no data folder photos"):
+    with pytest.raises(InputError, match="there is no photos"):
         begun(recipe, tmp_path, cache, tmp_path / "run")
 
 

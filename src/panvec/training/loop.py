@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from panvec.data.pairs import Pair, PartKey, Side, read_pairs
+from panvec.data.pairs import Pair, PartKey, Side
+from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches
@@ -53,16 +54,16 @@ class Place:
     shard: bool = False
     """Parameters split over the processes (FSDP) instead of a copy in each."""
 
-    def find(self, name: str) -> Path:
-        """A data folder by its name in the recipe.
+    def root(self, path: str) -> Path:
+        """The folder that holds a source of the recipe.
 
         Raises:
-            InputError: it is in none of the folders.
+            InputError: none does.
         """
         for folder in self.data:
-            if (folder / name).is_dir():
-                return folder / name
-        raise InputError(f"no data folder {name} in {', '.join(map(str, self.data))}: build it, or name its parent with --data")
+            if (folder / path).exists() or ("{" in path and (folder / path).parent.is_dir()):
+                return folder
+        raise InputError(f"there is no {path} in {', '.join(map(str, self.data))}: build it, or name its parent with --data")
 
 
 class Training:
@@ -292,17 +293,23 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
     """The training pairs of every task that a stage draws or another task takes texts from.
 
     Raises:
-        InputError: a folder is missing, or holds no training pairs.
+        InputError: a source is missing, or holds no training pairs.
     """
     used = {name for stage in recipe.stages for name in stage.mixture}
     used |= {task.others for name in used if (task := recipe.tasks[name]).others}
     found = {}
     for name in sorted(used):
-        pairs = [pair for folder in recipe.tasks[name].data for pair in read_pairs(place.find(folder))]
+        sources = [recipe.sources[source] for source in recipe.tasks[name].data]
+        pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
         if not pairs:
             raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
         found[name] = pairs
     return found
+
+
+def root_of(spec: SourceSpec, place: Place) -> Path:
+    """The folder from which a source's path is seen."""
+    return Path() if spec.allow_network else place.root(spec.path)
 
 
 def stage_schedule(recipe: Recipe, number: int, counts: dict[str, int]) -> Schedule:

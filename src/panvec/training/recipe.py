@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from panvec.data.formats.spec import SourceSpec
 from panvec.errors import InputError
 from panvec.models.nano.config import DIMS
 
@@ -52,7 +53,7 @@ class Task(_Part):
     """Pairs that are drawn together, one batch from one task."""
 
     data: tuple[str, ...]
-    """Folders of pairs, under the folders given with --data."""
+    """Names of sources."""
     batch: Count = 256
     swap: bool = False
     """Queries and positives change places."""
@@ -105,6 +106,15 @@ class Soup(_Part):
     """Steps between the checkpoints that may go into it."""
 
 
+class Development(_Part):
+    """A development set: a folder for panvec eval local, looked for as sources are, and which of its rows."""
+
+    path: str
+    split: str | None = None
+    where: dict[str, str] = {}
+    templates: tuple[str, ...] = ()
+
+
 class Recipe(_Part):
     """A training run."""
 
@@ -113,12 +123,13 @@ class Recipe(_Part):
     dims: tuple[Count, ...] = DIMS
     """Nested dimensions; the loss is summed over them."""
     model: Model = Model()
+    sources: dict[str, SourceSpec]
+    """Where pairs come from; paths are looked for in the folders given with --data."""
     tasks: dict[str, Task]
     stages: tuple[Stage, ...]
     mining: Mining = Mining()
     soup: Soup | None = Soup(checkpoints=4)
-    dev: tuple[str, ...] = ()
-    """Development sets: folders for panvec eval local, under the folders given with --data."""
+    dev: tuple[Development, ...] = ()
     chunk: Count = 64
     """Contents that are run at once; larger batches keep only their vectors (GradCache)."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -131,6 +142,9 @@ class Recipe(_Part):
                 if name not in self.tasks:
                     raise ValueError(f"stages.{number}.mixture.{name}: no such task; there are {', '.join(self.tasks)}")
         for name, task in self.tasks.items():
+            for number, source in enumerate(task.data):
+                if source not in self.sources:
+                    raise ValueError(f"tasks.{name}.data.{number}: no such source; there are {', '.join(self.sources)}")
             if task.others and task.others not in self.tasks:
                 raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
         return self

@@ -87,9 +87,16 @@ def development_scores(training: Training, folder: Path, engine: Any, limit: int
         return []
     embedder = Embedder(folder, engine=engine, threads=training.place.threads)
     scores: list[Score] = []
-    for path in training.recipe.dev:
-        report = evaluate_local(training.place.find(path), embedder, dims=embedder.dims, limit=limit)
-        scores += report.scores
+    for dev in training.recipe.dev:
+        scores += evaluate_local(
+            training.place.root(dev.path) / dev.path,
+            embedder,
+            split=dev.split,
+            where=dev.where,
+            limit=limit,
+            dims=embedder.dims,
+            templates=dev.templates or None,
+        ).scores
     return scores
 
 
@@ -150,12 +157,13 @@ def model_card(training: Training, found: Released) -> str:
         "",
         "## Training data",
         "",
-        "| task | folder | pairs | licence |",
+        "| task | source | pairs | licence |",
         "|---|---|---|---|",
     ]
     for name, pairs in training.pairs.items():
-        folders = [(folder, licence(place.find(folder))) for folder in recipe.tasks[name].data]
-        lines += [f"| {name} | {folder} | {len(pairs):,} in the task | {terms} |" for folder, terms in folders]
+        paths = [recipe.sources[source].path for source in recipe.tasks[name].data]
+        terms = [(path, licence(place.root(path) / path)) for path in paths]
+        lines += [f"| {name} | {path} | {len(pairs):,} in the task | {stated} |" for path, stated in terms]
     lines += ["", "The weights are under the terms of the data; the code is under Apache-2.0.", ""]
     if found.after:
         lines += ["## Development scores", "", "Labels that a tower or a training set has seen are not zero-shot.", ""]
