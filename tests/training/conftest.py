@@ -23,7 +23,8 @@ model: {{start: {start}, dropout: {dropout}}}
 sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
 tasks:
   photos: {{data: [photos], batch: 6, swap: true, others: photos, others_count: 4, others_share: 0.5, loss: {{matching: 0.1}}}}
-  tones: {{data: [tones], batch: 4, prompt_dropout: 0.5, loss: {{temperature: 0.1, learn_temperature: true, spread_out: 0.1}}}}
+  tones:
+    {{data: [tones], batch: 4, augmented: 1, prompt_dropout: 0.5, loss: {{learn_temperature: true, spread_out: 0.1}}}}
 stages:
   - {{name: first, steps: 4, rate: 1.0e-3, warmup: 1, mixture: {{photos: 1, tones: 1}}}}
   - {{name: second, steps: 4, rate: 1.0e-3, warmup: 0, schedule: cosine, mine: true, mixture: {{photos: 1, tones: 1}}}}

@@ -58,7 +58,7 @@ def test_a_step_in_chunks_equals_the_formula_on_the_same_random_choices() -> Non
 
     again, once_more = Toy(), Objective({"t": LOSS}, (6, 4))
     loss = backward(again, once_more, "t", batch, chunk=4, seed=11)
-    assert abs(loss - float(reference)) < 1e-6
+    assert abs(loss - reference.item()) < 1e-6
     for parameter, gradient in zip((*again.parameters(), *once_more.parameters()), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from panvec.data.pairs import Pair, Side
-from panvec.training.nano import Item, NanoLearner, Pooled, is_text
+from panvec.training.nano import NanoLearner, is_text
+from panvec.training.prepared import Augmentation
 from panvec.training.recipe import Recipe, Task
 from panvec.training.schedule import Draw
 from panvec.training.step import Batch
@@ -34,26 +36,30 @@ class Batches:
         """The batch of a draw; `others_seed` must be the same in every process that shares the step."""
         task = self.recipe.tasks[draw.task]
         chosen = [self.pairs[draw.task][row] for row in draw.rows]
-        queries, positives, negatives, owners = [], [], [], []
+        queries: list[_Drawn] = []
+        positives: list[_Drawn] = []
+        negatives: list[_Drawn] = []
+        owners = []
         for place, (pair, row, seed) in enumerate(zip(chosen, draw.rows, draw.seeds, strict=True)):
             generator = np.random.default_rng(int(seed))
             positive = pair.positives[int(generator.integers(len(pair.positives)))]
             sides = (positive, pair.query) if task.swap else (pair.query, positive)
-            queries.append((sides[0], self._prompt(task.query_prompt, task, generator)))
-            positives.append((sides[1], self._prompt(task.positive_prompt, task, generator)))
+            queries.append(_Drawn(sides[0], *_chosen(task.query_prompt, task, generator)))
+            positives.append(_Drawn(sides[1], *_chosen(task.positive_prompt, task, generator)))
             known = [*pair.negatives, *(self.mined[draw.task][row] if draw.task in self.mined else ())]
             for index in generator.permutation(len(known))[: task.hard_negatives]:
-                negatives.append((known[index], task.positive_prompt))
+                negatives.append(_Drawn(known[index], *_chosen(task.positive_prompt, task, generator)))
                 owners.append(place)
         others = self._others(task, others_seed)
-        items = self._prepare([*queries, *positives, *negatives, *((side, task.positive_prompt) for side in others)])
+        every = [*queries, *positives, *negatives, *(_Drawn(side, task.positive_prompt, None) for side in others)]
+        items = self.learner.prepare([d.side for d in every], [d.prompt for d in every], [d.augmentation for d in every])
         rows = len(chosen)
         taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
         return Batch(
             queries=items[:rows],
             positives=items[rows : 2 * rows],
-            query_ids=_ids([side for side, _ in queries]),
-            positive_ids=_ids([side for side, _ in positives]),
+            query_ids=_ids(queries),
+            positive_ids=_ids(positives),
             negatives=items[2 * rows : 2 * rows + len(negatives)],
             owners=torch.tensor(owners, dtype=torch.int64),
             others=items[2 * rows + len(negatives) :],
@@ -69,9 +75,6 @@ class Batches:
             for text in texts_of([*self.pairs[name], *(self.pairs[task.others] if task.others else ())]):
                 yield from ((prompt, text) for prompt in sorted(prompts))
 
-    def _prompt(self, prompt: str, task: Task, generator: np.random.Generator) -> str:
-        return "" if generator.random() < task.prompt_dropout else prompt
-
     def _others(self, task: Task, seed: tuple[int, ...]) -> list[Side]:
         generator = np.random.default_rng(seed)
         if task.others is None or generator.random() >= task.others_share:
@@ -80,8 +83,23 @@ class Batches:
         picked = generator.choice(len(texts), min(task.others_count, len(texts)), replace=False)
         return [(("text", texts[index]),) for index in picked]
 
-    def _prepare(self, prompted: list[tuple[Side, str]]) -> list[Pooled | Item]:
-        return self.learner.prepare([side for side, _ in prompted], [prompt for _, prompt in prompted])
+
+@dataclass(frozen=True)
+class _Drawn:
+    side: Side
+    prompt: str
+    augmentation: Augmentation | None
+
+
+def augmentations(task: Task) -> list[Augmentation | None]:
+    """Every way in which a task's media may be drawn; None is as they are."""
+    return [None, *(Augmentation(number, task.letters) for number in range(1, task.augmented + 1))]
+
+
+def _chosen(prompt: str, task: Task, generator: np.random.Generator) -> tuple[str, Augmentation | None]:
+    prompt = "" if generator.random() < task.prompt_dropout else prompt
+    ways = augmentations(task)
+    return prompt, ways[int(generator.integers(len(ways)))]
 
 
 def texts_of(pairs: list[Pair]) -> Iterator[str]:
@@ -97,8 +115,8 @@ def identity(side: Side) -> int:
     return int.from_bytes(hashlib.blake2b(repr(side).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 1
 
 
-def _ids(sides: list[Side]) -> torch.Tensor:
-    return torch.tensor([identity(side) for side in sides], dtype=torch.int64)
+def _ids(drawn: list[_Drawn]) -> torch.Tensor:
+    return torch.tensor([identity(d.side) for d in drawn], dtype=torch.int64)
 
 
 def _answers(pairs: list[Pair], others: list[Side]) -> torch.Tensor:

@@ -29,7 +29,7 @@ from panvec.data.pairs import Pair, PartKey, Side
 from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
-from panvec.training.batches import Batches
+from panvec.training.batches import Batches, augmentations
 from panvec.training.log import Log
 from panvec.training.mining import mine
 from panvec.training.nano import NanoLearner, is_text
@@ -189,11 +189,14 @@ class Training:
 
     def _prepare_everything(self) -> None:
         """Fill the cache, each process a share of the media; leave out and name the pairs that cannot be read."""
-        media = sorted({key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair)})
+        ways = {name: augmentations(self.recipe.tasks[name]) for name in self.pairs}
+        media = {
+            (key, way) for name, pairs in self.pairs.items() for pair in pairs for key in media_of(pair) for way in ways[name]
+        }
         broken: dict[tuple[str, str], str] = {}
-        for key in self.log.progress(media[self.rank :: self.ranks], "media"):
+        for key, way in self.log.progress(sorted(media, key=repr)[self.rank :: self.ranks], "media"):
             try:
-                self.learner.preparer.part(key)
+                self.learner.preparer.part(key, way)
             except PanvecError as error:
                 broken[key] = str(error)
         _wait()

@@ -19,7 +19,7 @@ from panvec.data.pairs import Side
 from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
 from panvec.models.nano.module import NanoModule
 from panvec.models.nano.sequence import Array
-from panvec.training.prepared import CELL, MARKER, STATE, WORD, Prepared, Preparer
+from panvec.training.prepared import CELL, MARKER, STATE, WORD, Augmentation, Prepared, Preparer
 
 IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
 
@@ -71,15 +71,17 @@ class NanoLearner(nn.Module):
         with torch.no_grad():
             self.first_head.copy_(self.model.head.weight)
 
-    def prepare(self, sides: list[Side], prompts: list[str]) -> list[Pooled | Item]:
+    def prepare(
+        self, sides: list[Side], prompts: list[str], augmentations: list[Augmentation | None] | None = None
+    ) -> list[Pooled | Item]:
         """What `forward` takes, of each content. Its prompt goes before a content that holds words.
 
         Raises:
             PanvecError: a part cannot be read.
         """
-        both = list(zip(sides, prompts, strict=True))
-        sums = iter(self.preparer.pooled([(prompt, side[0][1]) for side, prompt in both if is_text(side)]))
-        return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt) for side, prompt in both]
+        each = list(zip(sides, prompts, augmentations or [None] * len(sides), strict=True))
+        sums = iter(self.preparer.pooled([(prompt, side[0][1]) for side, prompt, _ in each if is_text(side)]))
+        return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt, draw) for side, prompt, draw in each]
 
     def before_training(self, items: list[Pooled | Item]) -> tuple[NDArray[np.int64], Tensor]:
         """Which of the items are texts alone, and those texts' unit vectors in the first head's space `[texts, 384]`."""
@@ -106,9 +108,9 @@ class NanoLearner(nn.Module):
         """Where the parameters are."""
         return self.model.head.weight.device
 
-    def _item(self, side: Side, prompt: str) -> Item:
+    def _item(self, side: Side, prompt: str, augmentation: Augmentation | None) -> Item:
         trunk = self.config.trunk
-        parts = [self.preparer.part(key) for key in side]
+        parts = [self.preparer.part(key, augmentation) for key in side]
         spoken = any((part.kinds == WORD).any() for part in parts)
         before = [trunk.begin_id, *(self.preparer.ids(prompt.rstrip()) if spoken else ())]
         joined = _join([_words(before), *parts, _words([trunk.end_id])])

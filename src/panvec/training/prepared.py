@@ -21,8 +21,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from panvec.content import Limits
+from panvec.content import Audio, Image, Limits, Part, Text
+from panvec.data.augment import Chain, drawn, drawn_key, picture_augmentation, sound_augmentation
 from panvec.data.pairs import PARTS, PartKey
+from panvec.media.audio import read_audio
+from panvec.media.image import read_image
 from panvec.models.nano.builder import Builder
 from panvec.models.nano.config import CONFIG, MARKERS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
@@ -36,6 +39,7 @@ WORD, CELL, STATE, MARKER = range(4)
 """What stands at a position."""
 _VERSION = "1"
 _KEY = 16
+_HZ = 16_000
 _TOGETHER = 1024
 
 
@@ -56,6 +60,20 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.kinds)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Which draw of a medium's augmentation (`panvec.data.augment`); pictures with letters in them are not flipped."""
+
+    seed: int
+    letters: bool = False
+
+    def of(self, modality: str) -> tuple[Chain[Any], int] | None:
+        """The transform of a modality and the draw's seed, if it has one."""
+        if modality == "image":
+            return picture_augmentation(letters=self.letters), self.seed
+        return (sound_augmentation(), self.seed) if modality == "audio" else None
 
 
 class Recorder:
@@ -153,18 +171,21 @@ class Preparer:
         """Token ids of a text, without `<s>` and `</s>`."""
         return self._builder.ids(text)
 
-    def part(self, key: PartKey) -> Prepared:
-        """A part, from the cache if it is there.
+    def part(self, key: PartKey, augmentation: Augmentation | None = None) -> Prepared:
+        """A part, from the cache if it is there; a picture or a sound in another draw of itself, if one is asked for.
 
         Raises:
             PanvecError: the part cannot be read or is over a limit.
         """
         modality, value = key
         if modality == "text":
-            return self._made(key)
-        path = self._parts / f"{self._hash(value)}-{modality}.npz"
+            return self._made(Text(value))
+        draw = augmentation.of(modality) if augmentation else None
+        name = f"{self._hash(value)}-{modality}" + (f"-{drawn_key(*draw)}" if draw else "")
+        path = self._parts / f"{name}.npz"
         if not path.exists():
-            _save(path, self._made(key))
+            medium = PARTS[modality](value)
+            _save(path, self._made(_redrawn(medium, draw) if draw else medium))
         with np.load(path, allow_pickle=False) as stored:
             return Prepared(**{name: stored[name] for name in stored.files})
 
@@ -195,11 +216,10 @@ class Preparer:
         frame = Frame(before, Positions.words([trunk.end_id], dim))
         return windows(Positions.words(self.ids(text), dim), frame, trunk.positions, self.config.overlap)
 
-    def _made(self, key: PartKey) -> Prepared:
-        modality, value = key
+    def _made(self, part: Part) -> Prepared:
         recorder = self._builder.soft = Recorder(self._towers, self.config)
         sequence = Sequence(self.config.dim)
-        self._builder.add(PARTS[modality](value), sequence, Limits())
+        self._builder.add(part, sequence, Limits())
         return recorder.prepared(sequence.whole())
 
     def _hash(self, path: str) -> str:
@@ -251,6 +271,15 @@ class TextVectors:
 
 def _key(text: PromptedText) -> bytes:
     return hashlib.blake2b("\0".join(text).encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
+
+
+def _redrawn(medium: Part, draw: tuple[Chain[Any], int]) -> Part:
+    if isinstance(medium, Image):
+        return Image(drawn(draw[0], read_image(medium, Limits()), draw[1]))
+    if isinstance(medium, Audio):
+        sounds = list(read_audio(medium, Limits()))
+        return Audio(drawn(draw[0], np.concatenate([sound.samples for sound in sounds]), draw[1]), hz=_HZ)
+    return medium
 
 
 def _save(path: Path, prepared: Prepared) -> None:

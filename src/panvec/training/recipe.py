@@ -60,6 +60,10 @@ class Task(_Part):
     query_prompt: str = "query: "
     positive_prompt: str = "query: "
     prompt_dropout: Share = 0.0
+    augmented: int = Field(0, ge=0)
+    """Augmented copies of each picture and sound, made once; a draw takes one of them or the medium itself."""
+    letters: bool = False
+    """The pictures have letters in them and are not mirrored."""
     hard_negatives: int = Field(1, ge=0)
     """The most of a pair's own negatives that are drawn."""
     others: str | None = None
