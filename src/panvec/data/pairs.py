@@ -100,7 +100,7 @@ def pair_of(row: Any, root: Path) -> Pair:
         pair = Pair(str(row["item"]), _side(row["query"], root), positives, negatives, *named)
     except KeyError as error:
         raise InputError(f"the row has no {error}") from error
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise InputError(str(error)) from error
     if not positives:
         raise InputError("the row has no positives")

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from panvec.data.builders import emoji, translations, tuxpaint
+from panvec.data.builders import (
+    catalogues,
+    classes,
+    docstrings,
+    emoji,
+    glosses,
+    icons,
+    openclipart,
+    sounds,
+    speech,
+    spoken,
+    titles,
+    translations,
+    tuxpaint,
+)
 from panvec.data.builders.base import Source
 from panvec.errors import InputError
 
-SOURCES: dict[str, Source] = {module.SOURCE.name: module.SOURCE for module in (tuxpaint, emoji, translations)}
-"""The sources, by name, the most useful ones first."""
+_MODULES = (
+    tuxpaint,
+    emoji,
+    translations,
+    catalogues,
+    docstrings,
+    titles,
+    glosses,
+    openclipart,
+    icons,
+    classes,
+    speech,
+    spoken,
+    sounds,
+)
+SOURCES: dict[str, Source] = {module.SOURCE.name: module.SOURCE for module in _MODULES}
+"""The sources, by name."""
 
 
 def source(name: str) -> Source:

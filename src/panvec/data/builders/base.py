@@ -68,7 +68,8 @@ class Draft:
 
     def leave_out(self, reason: str, count: int = 1) -> None:
         """Count something that became no pair."""
-        self.left_out[reason] += count
+        if count > 0:
+            self.left_out[reason] += count
 
     def split(self, concept: str) -> str:
         """The split of a concept: the same in every source, for every spelling that `concept_of` makes one."""

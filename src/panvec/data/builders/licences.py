@@ -5,10 +5,33 @@ from __future__ import annotations
 import re
 
 PERMISSIVE = frozenset(
-    ["0bsd", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc0-1.0", "cc-by-3.0", "cc-by-4.0", "hpnd", "isc", "mit", "mit-0", "mit-cmu", "ofl-1.1", "psf-2.0", "python-2.0", "unicode-3.0", "unicode-dfs-2016", "unlicense", "zlib"]
+    [
+        "0bsd",
+        "apache-2.0",
+        "bsd-2-clause",
+        "bsd-3-clause",
+        "bsl-1.0",
+        "cc0-1.0",
+        "cc-by-3.0",
+        "cc-by-4.0",
+        "hpnd",
+        "isc",
+        "mit",
+        "mit-0",
+        "mit-cmu",
+        "ofl-1.1",
+        "psf-2.0",
+        "python-2.0",
+        "unicode-3.0",
+        "unicode-dfs-2016",
+        "unlicense",
+        "zlib",
+    ]
 )
 """SPDX names, in lower case, of licences that ask for no more than to be named."""
-_SHARED = frozenset(["cc-by-sa-3.0", "cc-by-sa-4.0", "gpl-2.0", "gpl-2.0-or-later", "gpl-3.0", "gpl-3.0-or-later", "lgpl-3.0", "mpl-2.0"])
+_SHARED = frozenset(
+    ["cc-by-sa-3.0", "cc-by-sa-4.0", "gpl-2.0", "gpl-2.0-or-later", "gpl-3.0", "gpl-3.0-or-later", "lgpl-3.0", "mpl-2.0"]
+)
 _SPOKEN = {
     "apache": "apache-2.0",
     "apache 2": "apache-2.0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,13 @@ SIDE = 260
 """The longest side of a picture, in pixels: what the vision tower looks at."""
 _SHORTEST_SIDE = 24
 _JPEG_QUALITY = 90
-_SVG_SIDE = 256
+_BIG_PNG = 15_000
+"""Bytes from which a JPEG is tried: a photo, or a drawing with many shades."""
+_DPI = 96
+_TRIAL = 4
+"""The width in pixels of a first drawing, which tells whether the height is the longer side."""
 _SVG_BYTES = 2_000_000
-_UNSAFE_SVG = re.compile(r"<(?:\w+:)?(?:image|text|foreignObject|script)\b|<!ENTITY")
+_UNSAFE_SVG = re.compile(r"<(?:\w+:)?(?:image|text|script)\b|<!ENTITY")
 _LIMITS = Limits(image_bytes=30_000_000, image_pixels=60_000_000, audio_bytes=50_000_000, audio_seconds=60)
 _QUIET = 1e-3
 
@@ -93,14 +98,12 @@ def _rendered(source: Path | bytes) -> Path | bytes:
 def _drawn(svg: str) -> bytes:
     import resvg_py
 
+    draw = partial(resvg_py.svg_to_bytes, svg_string=svg, background="white", skip_system_fonts=True, dpi=_DPI)
     try:
-        small = resvg_py.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True, width=_SVG_SIDE)
-        size = PIL.Image.open(io.BytesIO(small)).size
-        if max(size) > SIDE:
-            small = resvg_py.svg_to_bytes(svg_string=svg, background="white", skip_system_fonts=True, height=_SVG_SIDE)
+        height = int.from_bytes(bytes(draw(width=_TRIAL))[20:24])
+        return bytes(draw(width=SIDE) if height <= _TRIAL else draw(height=SIDE))
     except ValueError:
         raise MediaError("an SVG that cannot be drawn") from None
-    return bytes(small)
 
 
 def _head(path: Path, most: int) -> bytes:
@@ -110,13 +113,22 @@ def _head(path: Path, most: int) -> bytes:
 
 def _saved(draft: Draft, name: str, image: PIL.Image.Image) -> Path:
     image.thumbnail((SIDE, SIDE), PIL.Image.Resampling.LANCZOS)
-    png, jpeg = io.BytesIO(), io.BytesIO()
-    image.save(png, "PNG", optimize=True)
-    image.save(jpeg, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-    small, suffix = min((png, ".png"), (jpeg, ".jpg"), key=lambda kind: len(kind[0].getvalue()))
+    data, suffix = _encoded(image, "PNG"), ".png"
+    if len(data) > _BIG_PNG:
+        data, suffix = min((data, ".png"), (_encoded(image, "JPEG", quality=_JPEG_QUALITY, subsampling=0), ".jpg"), key=_size)
     path = draft.path(name, suffix)
-    path.write_bytes(small.getvalue())
+    path.write_bytes(data)
     return path
+
+
+def _encoded(image: PIL.Image.Image, form: str, **options: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def _size(kind: tuple[bytes, str]) -> int:
+    return len(kind[0])
 
 
 def _reason(error: MediaError) -> str:

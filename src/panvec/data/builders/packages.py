@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from panvec.data.pairs import FILE
 from panvec.errors import InputError
 
 _MOST_BYTES = 4_000_000_000
@@ -44,7 +45,7 @@ class Package:
             return f"mkdir -p {into} && tar -xzf $(npm pack {self.name}) -C {into} --strip-components=1"
         if self.registry == "lists":
             return f"mkdir -p {into}/partial && " + " ".join(_update(self, into.resolve()))
-        return "it comes with this environment, or is a file of yours"
+        return ""
 
 
 def located(package: Package, places: Sequence[Path]) -> Path | None:
@@ -67,8 +68,10 @@ def find(package: Package, places: Sequence[Path]) -> Path:
         InputError: nowhere; the message has the command that fetches it.
     """
     found = located(package, places)
+    where = ", ".join(map(str, places)) or "any place where packages are installed"
+    if found is None and package.registry in ("own", "python"):
+        raise InputError(f"no {package.name} in {where}: name the file or folder with --from")
     if found is None:
-        where = ", ".join(map(str, places)) or "any place where packages are installed"
         raise InputError(
             f"the package {package.name} ({package.registry}) is not in {where}: give --fetch to fetch it, --from with its "
             f"folder, or run: {package.by_hand(places)}"
@@ -84,7 +87,7 @@ def fetch(package: Package, into: Path) -> None:
     """
     fetcher = {"deb": _fetch_deb, "npm": _fetch_npm, "lists": _fetch_lists}.get(package.registry)
     if not fetcher:
-        raise InputError(f"{package.name} is not fetched: {package.by_hand([into])}: name it with --from")
+        raise InputError(f"no registry has {package.name}: name the file or folder with --from")
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into) as scratch:
         tree = fetcher(package, Path(scratch).resolve())
@@ -113,7 +116,9 @@ def _run(command: list[str], folder: Path, package: Package) -> None:
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603
     except FileNotFoundError:
-        raise InputError(f"cannot fetch {package.name}: there is no {command[0]} here: fetch it elsewhere, use --from") from None
+        raise InputError(
+            f"cannot fetch {package.name}: there is no {command[0]} here: fetch it elsewhere, use --from"
+        ) from None
     except subprocess.TimeoutExpired:
         raise InputError(f"cannot fetch {package.name}: {command[0]} took more than {_SECONDS} s: try again") from None
     except subprocess.CalledProcessError as error:
@@ -131,11 +136,18 @@ def _fetch_deb(package: Package, scratch: Path) -> Path:
 def _fetch_npm(package: Package, scratch: Path) -> Path:
     _run(["npm", "pack", "--silent", "--ignore-scripts", package.name], scratch, package)
     for archive in scratch.glob("*.tgz"):
+        _untar(archive, scratch / "tree", package)
+    return next((scratch / "tree").iterdir())
+
+
+def _untar(archive: Path, tree: Path, package: Package) -> None:
+    try:
         with tarfile.open(archive) as tar:
             if sum(member.size for member in tar) > _MOST_BYTES:
                 raise InputError(f"cannot unpack {package.name}: it holds more than {_MOST_BYTES:,} bytes")
-            tar.extractall(scratch, filter="data")
-    return scratch / "package"
+            tar.extractall(tree, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise InputError(f"cannot unpack {package.name}: {error}: fetch it again, or elsewhere and use --from") from error
 
 
 def _fetch_lists(package: Package, scratch: Path) -> Path:
@@ -156,9 +168,12 @@ def _site_packages(places: Sequence[Path]) -> Path | None:
 
 
 def _own(package: Package, places: Sequence[Path]) -> Path | None:
-    inside = Path(__file__).parents[2] / package.inside
-    found = [*places, *([inside] if package.inside else [])]
-    return next((place for place in found if place.exists()), None)
+    """A file: of panvec's where it has one, else one of the user's, by itself or as the pairs of a folder."""
+    if package.inside:
+        candidates = [*places, Path(__file__).parents[2] / package.inside]
+    else:
+        candidates = [*places, *(place / FILE for place in places)]
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def _lists(package: Package, places: Sequence[Path]) -> Path | None:

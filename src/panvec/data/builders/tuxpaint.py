@@ -149,6 +149,6 @@ SOURCE = Source(
     "drawings and photos with captions in 76 languages, spoken captions, sounds",
     (_PACKAGE,),
     "GPL-2.0",
-    "68,000 pairs, 130 MB",
+    "65,000 pairs, 210 MB",
     pairs,
 )

