@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -280,6 +281,14 @@ def test_a_source_without_splits_is_split_by_item(tmp_path: Path) -> None:
     assert read(tmp_path / "qa.jsonl", dev_share=0.25, split="dev") == dev
 
 
+def test_rows_of_a_test_split_never_become_dev(tmp_path: Path) -> None:
+    rows = [{"query": f"q{number}", "positive": "p", "split": split} for split in ("train", "test") for number in range(100)]
+    json_lines(tmp_path / "qa.jsonl", rows)
+    dev = read(tmp_path / "qa.jsonl", dev_share=0.5, split="dev")
+    assert len(read(tmp_path / "qa.jsonl", dev_share=0.5, split="test")) == 100
+    assert len(read(tmp_path / "qa.jsonl", dev_share=0.5)) + len(dev) == 100
+
+
 def test_nothing_of_a_split_is_said(captions: Path) -> None:
     with pytest.warns(BadRowsWarning, match="Nothing of split test"):
         assert not list(open_source(spec(captions, split="test")))
@@ -493,6 +502,13 @@ def test_bytes_that_are_no_medium_are_not_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "small").exists()
     names = {path.name for path in (tmp_path / "media").rglob("*") if path.is_file()}
     assert names == {f"{_sha(data)}.{suffix}" for data, suffix in [(media[-1], "png"), (media[-2], "png"), (media[3], "wav")]}
+
+
+def test_an_animation_is_good_for_a_picture(tmp_path: Path) -> None:
+    gif = io.BytesIO()
+    PIL.Image.new("RGB", (8, 8), "red").save(gif, "GIF", save_all=True, append_images=[PIL.Image.new("RGB", (8, 8), "blue")])
+    (pair,) = read(parquet(tmp_path / "a.parquet", {"image": [gif.getvalue()], "text": ["words"]}))
+    assert pair.query[0][0] == "video"
 
 
 def test_rows_that_are_not_asked_for_write_no_media(tmp_path: Path) -> None:
