@@ -61,8 +61,8 @@ def text_contestants(embedder: Embedder, texts: list[str]) -> dict[str, Callable
     for text in texts:
         ids = nano.tokenizer.encode(text, add_special_tokens=False).ids
         cut += nano.windows(Positions.words(ids, 384), QUERY)
-    embeddings, mask, weights = pack(cut, nano.engine.words)
-    feed = {"embeddings": embeddings, "mask": mask, "weights": weights}
+    packed = pack(cut, nano.engine.words)
+    feed = {"embeddings": packed.embeddings, "mask": packed.mask, "weights": packed.weights}
     session = nano.engine.session("trunk")
     contestants: dict[str, Callable[[], object]] = {
         "panvec": lambda: embedder.embed(texts),

@@ -19,7 +19,7 @@ COLOURS = {
 RECIPE = """\
 name: small
 seed: 3
-model: {{start: {start}, dropout: {dropout}}}
+model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}}}
 sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
 tasks:
   photos: {{data: [photos], batch: 6, swap: true, others: photos, others_count: 4, others_share: 0.5, loss: {{matching: 0.1}}}}
@@ -67,7 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
-    path.write_text(RECIPE.format(start="closed form", dropout=0.2), encoding="utf-8")
+    path.write_text(RECIPE.format(start="closed form", dropout=0.2, rank=4), encoding="utf-8")
     return path
 
 
@@ -75,5 +75,5 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe_without_chance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same without dropout, whose random choices differ between processes, and without mining, where ranks may tie."""
     path = tmp_path_factory.mktemp("recipe") / "plain.yaml"
-    path.write_text(RECIPE.format(start="released", dropout=0.0).replace("mine: true", "mine: false"), encoding="utf-8")
+    path.write_text(RECIPE.format(start="released", dropout=0.0, rank=0).replace("mine: true", "mine: false"), encoding="utf-8")
     return path

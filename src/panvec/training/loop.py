@@ -80,7 +80,10 @@ class Training:
             torch.set_num_threads(place.threads)
         self.pairs = read_tasks(recipe, place) if pairs is None else pairs
         self.learner = NanoLearner(
-            Preparer(place.cache, threads=place.threads), trained=recipe.model.train, dropout=recipe.model.dropout
+            Preparer(place.cache, threads=place.threads),
+            trained=recipe.model.train,
+            rank=recipe.model.adapter_rank,
+            dropout=recipe.model.dropout,
         )
         self.objective = Objective({name: task.loss for name, task in recipe.tasks.items()}, recipe.dims)
         self.batches = Batches(recipe, self.learner, self.pairs)

@@ -44,7 +44,8 @@ class NanoLearner(nn.Module):
 
     Args:
         preparer: the cache of what is frozen.
-        trained: which of "vision", "audio", "markers" and "head" are trained.
+        trained: which of "vision", "audio", "markers", "head" and "adapters" are trained.
+        rank: of the trunk's adapters for soft tokens; 0 for none.
         dropout: of the towers' features, in training.
     """
 
@@ -52,7 +53,8 @@ class NanoLearner(nn.Module):
         self,
         preparer: Preparer,
         *,
-        trained: tuple[str, ...] = ("vision", "audio", "markers", "head"),
+        trained: tuple[str, ...] = ("vision", "audio", "markers", "head", "adapters"),
+        rank: int = 0,
         dropout: float = 0.0,
         folder: Path = WEIGHTS,
         config: NanoConfig = CONFIG,
@@ -61,6 +63,9 @@ class NanoLearner(nn.Module):
         self.config, self.dropout = config, dropout
         self.preparer = preparer
         self.model = NanoModule(config).load_frozen(folder)
+        if rank:
+            torch.manual_seed(0)
+            self.model.add_adapters(rank)
         self.first_head = nn.Buffer(torch.eye(config.dim))
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in trained and not name.startswith("vision.classifier"))
@@ -127,7 +132,10 @@ class NanoLearner(nn.Module):
         places[mask] = np.concatenate([_places(item.prepared, start) for item, start in zip(items, starts, strict=True)])
         chosen, present = self._index(places), self._index(mask).bool()
         weights = gates[chosen] * present
-        return self.model.sums(table[chosen], present, weights) + (skips[chosen] * present[..., None]).sum(1)
+        soft = np.zeros(mask.shape, np.float32)
+        soft[mask] = np.concatenate([item.prepared.kinds != WORD for item in items])
+        sums = self.model.sums(table[chosen], present, weights, self._tensor(soft))
+        return sums + (skips[chosen] * present[..., None]).sum(1)
 
     def _table(self, items: list[Item]) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
         """Every word, cell, state and marker of the items as rows of one table: tokens, skips, gates.

@@ -16,6 +16,8 @@ from panvec.models.nano.config import DIMS
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
+Natural = Annotated[int, Field(ge=0)]
+Trained = Literal["vision", "audio", "markers", "head", "adapters"]
 
 
 class _Part(BaseModel):
@@ -28,7 +30,9 @@ class Model(_Part):
     kind: Literal["nano"] = "nano"
     start: Literal["closed form", "released"] = "closed form"
     """Connectors fitted to the first stage's data in closed form, or those of the released weights."""
-    train: tuple[Literal["vision", "audio", "markers", "head"], ...] = ("vision", "audio", "markers", "head")
+    train: tuple[Trained, ...] = ("vision", "audio", "markers", "head", "adapters")
+    adapter_rank: Natural = 0
+    """Of low-rank adapters in the trunk that act on soft tokens only, so that texts keep their vectors; 0 for none."""
     gate: Share = 0.3
     """How much of the trunk's output a soft token keeps at the start."""
     dropout: Share = 0.1
@@ -60,11 +64,11 @@ class Task(_Part):
     query_prompt: str = "query: "
     positive_prompt: str = "query: "
     prompt_dropout: Share = 0.0
-    augmented: int = Field(0, ge=0)
+    augmented: Natural = 0
     """Augmented copies of each picture and sound, made once; a draw takes one of them or the medium itself."""
     letters: bool = False
     """The pictures have letters in them and are not mirrored."""
-    hard_negatives: int = Field(1, ge=0)
+    hard_negatives: Natural = 1
     """The most of a pair's own negatives that are drawn."""
     others: str | None = None
     """A task whose texts join the negatives of the queries."""
@@ -81,7 +85,7 @@ class Stage(_Part):
     steps: Count
     rate: Positive = 3e-4
     """Highest learning rate."""
-    warmup: int = Field(20, ge=0)
+    warmup: Natural = 20
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Learning rate of the last step, as a share of the highest."""

@@ -23,13 +23,14 @@ _left_behind: list[dict[str, ort.InferenceSession]] = []
 
 
 class Engine:
-    """Runs the three graphs of a weights folder."""
+    """Runs the graphs of a weights folder."""
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self.folder = folder
         self.threads = threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, _MOST_THREADS)
         words = read_tensors(folder / "words.safetensors")
         self._codes, self._scales = words["words.q4"], words["words.scale"]
+        self._adapted = (folder / "media.onnx").exists()
         self._sessions: dict[str, ort.InferenceSession] = {}
         self._lock = threading.Lock()
         _engines.add(self)
@@ -42,7 +43,7 @@ class Engine:
                 options.intra_op_num_threads = self.threads
                 options.inter_op_num_threads = 1
                 options.add_session_config_entry("session.force_spinning_stop", "1")
-                options.enable_cpu_mem_arena = name == "trunk"
+                options.enable_cpu_mem_arena = name in ("trunk", "media")
                 options.log_severity_level = 3
                 path = self.folder / f"{name}.onnx"
                 try:
@@ -72,19 +73,25 @@ class Engine:
         return unpack4(self._codes[distinct], self._scales[distinct])[where]
 
     def sums(self, windows: list[Window]) -> Array:
-        """The weighted sums of the trunk's outputs `[windows, 384]`, run in batches of like length."""
-        order = sorted(range(len(windows)), key=lambda i: len(windows[i]))
+        """The weighted sums of the trunk's outputs `[windows, 384]`, run in batches of like length.
+
+        Windows with soft tokens go through the graph that has the adapters, if the model has any: texts never do.
+        """
         sums = np.empty((len(windows), self._codes.shape[1] * 2), np.float32)
-        while order:
-            longest = len(windows[order[-1]])
-            count = max(1, _MOST_TOKENS // longest)
-            batch, order = order[-count:], order[:-count]
-            sums[batch] = self._run([windows[i] for i in batch])
+        graphs = ["media" if self._adapted and window.has_soft() else "trunk" for window in windows]
+        for graph in ("trunk", "media"):
+            order = sorted((i for i in range(len(windows)) if graphs[i] == graph), key=lambda i: len(windows[i]))
+            while order:
+                count = max(1, _MOST_TOKENS // len(windows[order[-1]]))
+                batch, order = order[-count:], order[:-count]
+                sums[batch] = self._run(graph, [windows[i] for i in batch])
         return sums
 
-    def _run(self, batch: list[Window]) -> Array:
-        embeddings, mask, weights = pack(batch, self.words)
-        (sums,) = self.session("trunk").run(["sums"], {"embeddings": embeddings, "mask": mask, "weights": weights})
+    def _run(self, graph: str, batch: list[Window]) -> Array:
+        packed = pack(batch, self.words)
+        feed = {"embeddings": packed.embeddings, "mask": packed.mask, "weights": packed.weights}
+        feed |= {"soft": packed.soft} if graph == "media" else {}
+        (sums,) = self.session(graph).run(["sums"], feed)
         result: Array = sums
         return result
 

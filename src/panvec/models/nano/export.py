@@ -1,8 +1,8 @@
 """The model as ONNX graphs: small files that name the weights in the safetensors beside them.
 
 ONNX Runtime maps those weights as they are (4-bit blocks go to MatMulNBits; 8-bit and float16 become float32 at load).
-The three graphs are `trunk.onnx` (embeddings to weighted sums of outputs), `vision.onnx` and `audio.onnx` (a tower and
-its connector).
+The graphs are `trunk.onnx` (embeddings to weighted sums of outputs), `media.onnx` (the same with adapters, where the
+model has any), `vision.onnx` and `audio.onnx` (a tower and its connector).
 """
 
 from pathlib import Path
@@ -79,6 +79,12 @@ class Graph:
         product = self.op("MatMul", x, self.op("Transpose", self.weight(f"{name}.weight"), perm=[1, 0]))
         return self.op("Add", product, self.weight(f"{name}.bias"))
 
+    def adapter(self, x: str, name: str) -> str:
+        """A low-rank map on float weights."""
+        for part in ("reduce", "expand"):
+            x = self.op("MatMul", x, self.op("Transpose", self.weight(f"{name}.{part}.weight"), perm=[1, 0]))
+        return x
+
     def norm(self, x: str, name: str, epsilon: float) -> str:
         """A layer normalisation."""
         weights = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
@@ -105,31 +111,39 @@ class Graph:
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="panvec"), path)
 
 
-def export_trunk(folder: Path, config: NanoConfig = CONFIG) -> None:
-    """`trunk.onnx`: embeddings `[batch, tokens, 384]`, mask and weights `[batch, tokens]` to sums of outputs `[batch, 384]`."""
-    g, trunk = Graph(folder, "trunk.safetensors"), config.trunk
+def export_trunk(folder: Path, config: NanoConfig = CONFIG, *, adapted: bool = False) -> None:
+    """`trunk.onnx`: embeddings `[batch, tokens, 384]`, mask and weights `[batch, tokens]` to sums of outputs `[batch, 384]`.
+
+    `adapted` writes `media.onnx` instead, whose linear layers have low-rank additions where `soft` `[batch, tokens]` is 1.
+    """
+    g, trunk = Graph(folder, "trunk.safetensors", *(["connectors.safetensors"] if adapted else [])), config.trunk
+    soft = g.op("Unsqueeze", "soft", g.constant([2], np.int64)) if adapted else ""
+
+    def linear(x: str, layer: int, name: str) -> str:
+        y = g.linear4(x, f"layers.{layer}.{name}")
+        return g.op("Add", y, g.adapter(g.op("Mul", x, soft), f"adapters.{layer}.{name}")) if adapted else y
+
     length = g.op("Shape", "embeddings", start=1, end=2)
     zero, axis = g.constant([0], np.int64), g.constant([0], np.int64)
     x = g.op("Add", "embeddings", g.op("Slice", g.weight("positions"), zero, length, axis))
     x = g.norm(x, "norm", trunk.epsilon)
     for layer in range(trunk.layers):
         name = f"layers.{layer}"
-        attended = g.linear4(g.attention(x, name, trunk.heads, "mask"), f"{name}.out")
-        x = g.norm(g.op("Add", x, attended), f"{name}.attention_norm", trunk.epsilon)
-        hidden = g.op("Gelu", g.linear4(x, f"{name}.up"))
-        x = g.norm(g.op("Add", x, g.linear4(hidden, f"{name}.down")), f"{name}.hidden_norm", trunk.epsilon)
+        query, key, value = (linear(x, layer, part) for part in ("query", "key", "value"))
+        attended = g.op("MultiHeadAttention", query, key, value, "", "mask", domain=_CONTRIB, num_heads=trunk.heads)
+        x = g.norm(g.op("Add", x, linear(attended, layer, "out")), f"{name}.attention_norm", trunk.epsilon)
+        hidden = g.op("Gelu", linear(x, layer, "up"))
+        x = g.norm(g.op("Add", x, linear(hidden, layer, "down")), f"{name}.hidden_norm", trunk.epsilon)
     sums = g.op(
         "Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", g.constant([1], np.int64)), x), g.constant([1], np.int64)
     )
-    g.save(
-        folder / "trunk.onnx",
-        {
-            "embeddings": (TensorProto.FLOAT, ["batch", "tokens", config.dim]),
-            "mask": (TensorProto.INT32, ["batch", "tokens"]),
-            "weights": (TensorProto.FLOAT, ["batch", "tokens"]),
-        },
-        {"sums": sums},
-    )
+    inputs: dict[str, tuple[int, list[int | str]]] = {
+        "embeddings": (TensorProto.FLOAT, ["batch", "tokens", config.dim]),
+        "mask": (TensorProto.INT32, ["batch", "tokens"]),
+        "weights": (TensorProto.FLOAT, ["batch", "tokens"]),
+    }
+    inputs |= {"soft": (TensorProto.FLOAT, ["batch", "tokens"])} if adapted else {}
+    g.save(folder / ("media.onnx" if adapted else "trunk.onnx"), inputs, {"sums": sums})
 
 
 def vision_cells(g: Graph, config: NanoConfig) -> str:
@@ -218,7 +232,9 @@ def export_audio(folder: Path, config: NanoConfig = CONFIG) -> None:
 
 
 def export(folder: Path, config: NanoConfig = CONFIG) -> None:
-    """Write all three graphs beside the weights in `folder`."""
+    """Write all graphs beside the weights in `folder`."""
     export_trunk(folder, config)
+    if any(name.startswith("adapters.") for name in read_header(folder / "connectors.safetensors")[0]):
+        export_trunk(folder, config, adapted=True)
     export_vision(folder, config)
     export_audio(folder, config)

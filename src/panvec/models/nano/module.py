@@ -11,7 +11,7 @@ from panvec.models.nano.towers import AudioTower, VisionTower
 from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
-_TRAINED = ("vision.", "audio.", "markers.", "head.")
+_TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
 
 
 class NanoModule(nn.Module):
@@ -31,6 +31,7 @@ class NanoModule(nn.Module):
         self.audio = AudioConnector(config)
         self.markers = Markers(config)
         self.head = nn.Linear(config.dim, config.dim, bias=False)
+        self.adapters: nn.ModuleList | None = None
         for frozen in (self.trunk, self.vision_tower, self.audio_tower, self.vision.classifier, self.head):
             frozen.requires_grad_(False)
 
@@ -43,9 +44,17 @@ class NanoModule(nn.Module):
         self.trunk.load_state_dict(_tensors(folder / "trunk.safetensors"))
         return self
 
+    def add_adapters(self, rank: int) -> "NanoModule":
+        """Low-rank adapters of the trunk for soft tokens; they begin as nothing."""
+        self.adapters = self.trunk.adapters(rank)
+        return self
+
     def load_trained(self, folder: Path = WEIGHTS) -> "NanoModule":
         """Take what training changes from a weights folder."""
-        missing, unknown = self.load_state_dict(_tensors(folder / "connectors.safetensors"), strict=False)
+        tensors = _tensors(folder / "connectors.safetensors")
+        if (first := tensors.get("adapters.0.query.reduce.weight")) is not None:
+            self.add_adapters(len(first))
+        missing, unknown = self.load_state_dict(tensors, strict=False)
         lost = [name for name in missing if name.startswith(_TRAINED) and not name.startswith("vision.classifier")]
         if lost or unknown:
             raise ValueError(f"connectors.safetensors lacks {lost} and has unknown {unknown}")
@@ -72,9 +81,9 @@ class NanoModule(nn.Module):
         tokens, skips = self.audio(torch.stack([states.mean(1), states.std(1)], 1))
         return tokens, skips
 
-    def sums(self, embeddings: Tensor, mask: Tensor, weights: Tensor) -> Tensor:
+    def sums(self, embeddings: Tensor, mask: Tensor, weights: Tensor, soft: Tensor) -> Tensor:
         """Embeddings `[batch, tokens, 384]` to weighted sums of the trunk's outputs `[batch, 384]`."""
-        return torch.einsum("bt,btd->bd", weights, self.trunk(embeddings, mask))
+        return torch.einsum("bt,btd->bd", weights, self.trunk(embeddings, mask, self.adapters, soft))
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -14,10 +14,12 @@ from panvec.models.nano.assemble import SOURCES
 from panvec.models.nano.config import DIMS, PASSAGE, PROMPTS, QUERY
 from panvec.models.nano.export import export
 from panvec.models.nano.module import NanoModule
+from panvec.models.nano.weights import quantize8
 
 NAME = "panvec-nano"
 FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", "tokenizer.json")
 TRAINED = "connectors.safetensors"
+_WHOLE = ("head.weight", "markers.tokens")
 _RANGE = 0.9999
 """The share of training values that an int8 range covers; what lies beyond is clipped."""
 _SENTENCE_TRANSFORMERS: dict[str, Any] = {
@@ -38,7 +40,9 @@ def release(model: NanoModule, vectors: Tensor, folder: Path) -> dict[str, Any]:
 
     `vectors` `[n, 384]` are the model's, of training texts and media: the int8 ranges are theirs.
     """
-    save_file({name: _small(name, tensor) for name, tensor in model.trained_state().items()}, folder / TRAINED)
+    (folder / "media.onnx").unlink(missing_ok=True)
+    stored = {key: value for name, tensor in model.trained_state().items() for key, value in _small(name, tensor).items()}
+    save_file(stored, folder / TRAINED)
     (folder / TRAINED).chmod(0o644)
     for name, content in _SENTENCE_TRANSFORMERS.items():
         (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -48,14 +52,18 @@ def release(model: NanoModule, vectors: Tensor, folder: Path) -> dict[str, Any]:
     return written
 
 
-def _small(name: str, tensor: Tensor) -> Tensor:
-    """Matrices in float16; the head, which every vector passes, and small tensors in float32."""
-    return tensor.half() if tensor.numel() > 20_000 and name != "head.weight" else tensor
+def _small(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """Matrices in 8-bit rows; markers and the head, which every vector passes, as they are."""
+    if tensor.ndim < 2 or name in _WHOLE:
+        return {name: tensor.contiguous()}
+    codes, scale = quantize8(tensor.cpu().numpy())
+    return {f"{name}.q8": torch.from_numpy(codes), f"{name}.scale": torch.from_numpy(scale)}
 
 
 def manifest(folder: Path, vectors: Tensor) -> dict[str, Any]:
     """What the folder holds: every file with its size and SHA-256, sources, dims, prompts, int8 ranges, space id."""
-    names = [*FROZEN, TRAINED, "trunk.onnx", "vision.onnx", "audio.onnx"]
+    graphs = [path.name for path in sorted(folder.glob("*.onnx"))]
+    names = [*FROZEN, TRAINED, *graphs]
     files: dict[str, dict[str, Any]] = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in names
     }

@@ -36,12 +36,17 @@ class NanoSentenceTransformer(InputModule):
         """Inputs as windows: embeddings `[inputs, windows, tokens, 384]`, mask and weights of it, sums of skips."""
         contents = [self.nano.build(to_content(item), Limits()).whole() for item in inputs]
         cut = [self.nano.windows(positions, QUERY if prompt is None else prompt) for positions in contents]
-        embeddings, mask, weights = pack([window for group in cut for window in group], self.nano.engine.words)
+        packed = pack([window for group in cut for window in group], self.nano.engine.words)
         most = max(map(len, cut))
         rows = np.array([i * most + k for i, group in enumerate(cut) for k in range(len(group))])
-        features = {"embeddings": embeddings, "attention_mask": mask, "weights": weights}
+        arrays = {
+            "embeddings": packed.embeddings,
+            "attention_mask": packed.mask,
+            "weights": packed.weights,
+            "soft": packed.soft,
+        }
         spread = {}
-        for name, array in features.items():
+        for name, array in arrays.items():
             target = np.zeros((len(cut) * most, *array.shape[1:]), array.dtype)
             target[rows] = array
             spread[name] = torch.from_numpy(target.reshape(len(cut), most, *array.shape[1:]))
@@ -52,7 +57,8 @@ class NanoSentenceTransformer(InputModule):
         """Adds `sentence_embedding` `[inputs, 384]`, of length 1."""
         mask = features["attention_mask"].flatten(0, 1).bool()
         mask[:, 0] = True
-        sums = self.model.sums(features["embeddings"].flatten(0, 1), mask, features["weights"].flatten(0, 1))
+        weights, soft = features["weights"].flatten(0, 1), features["soft"].flatten(0, 1)
+        sums = self.model.sums(features["embeddings"].flatten(0, 1), mask, weights, soft)
         total = sums.unflatten(0, features["embeddings"].shape[:2]).sum(1) + features["skips"]
         features["sentence_embedding"] = torch.nn.functional.normalize(self.model.head(total), dim=-1)
         return features

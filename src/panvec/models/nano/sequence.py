@@ -96,6 +96,10 @@ class Window:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def has_soft(self) -> bool:
+        """Whether it holds anything but words."""
+        return bool((self.positions.ids == SOFT).any())
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -136,17 +140,25 @@ def time_code(seconds: float, dim: int) -> Array:
     return np.concatenate([np.sin(angles), np.cos(angles)]).astype(np.float32) / np.float32(dim**0.5)
 
 
-def pack(batch: list[Window], rows: Callable[[NDArray[np.int64]], Array]) -> tuple[Array, NDArray[np.int32], Array]:
-    """Windows side by side: embeddings `[batch, tokens, dim]`, mask and weights `[batch, tokens]`.
+@dataclass(frozen=True)
+class Packed:
+    """Windows side by side: embeddings `[batch, tokens, dim]`; mask, weights and whether soft `[batch, tokens]`."""
 
-    `rows` gives the word rows `[n, dim]` of ids `[n]`.
-    """
+    embeddings: Array
+    mask: NDArray[np.int32]
+    weights: Array
+    soft: Array
+
+
+def pack(batch: list[Window], rows: Callable[[NDArray[np.int64]], Array]) -> Packed:
+    """Windows side by side. `rows` gives the word rows `[n, dim]` of ids `[n]`."""
     positions = join([window.positions for window in batch], batch[0].positions.tokens.shape[1])
     filled, words = positions.tokens, positions.ids != SOFT
     filled[words] = rows(positions.ids[words])
     mask = np.arange(max(map(len, batch))) < np.array([len(window) for window in batch])[:, None]
     embeddings = np.zeros((*mask.shape, filled.shape[1]), np.float32)
-    weights = np.zeros(mask.shape, np.float32)
+    weights, soft = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
     embeddings[mask] = filled
     weights[mask] = np.concatenate([window.weights for window in batch])
-    return embeddings, mask.astype(np.int32), weights
+    soft[mask] = ~words
+    return Packed(embeddings, mask.astype(np.int32), weights, soft)

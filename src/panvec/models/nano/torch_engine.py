@@ -42,6 +42,7 @@ class TorchEngine:
         """The weighted sums of the trunk's outputs `[windows, 384]`."""
         sums = [np.empty((0, self.module.config.dim), np.float32)]
         for window in windows:
-            embeddings, mask, weights = (torch.from_numpy(a) for a in pack([window], self.words))
-            sums.append(self.module.sums(embeddings, mask.bool(), weights).numpy())
+            packed = pack([window], self.words)
+            embeddings, mask, weights, soft = (torch.from_numpy(array) for array in vars(packed).values())
+            sums.append(self.module.sums(embeddings, mask.bool(), weights, soft).numpy())
         return np.concatenate(sums)

@@ -6,6 +6,22 @@ from torch import Tensor, nn
 
 from panvec.models.nano.config import TrunkConfig
 
+LINEARS = ("query", "key", "value", "out", "up", "down")
+
+
+class Adapter(nn.Module):
+    """A low-rank addition to a linear layer (LoRA, Hu et al., 2021, arXiv 2106.09685); it begins as nothing."""
+
+    def __init__(self, inputs: int, outputs: int, rank: int) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(inputs, rank, bias=False)
+        self.expand = nn.Linear(rank, outputs, bias=False)
+        nn.init.zeros_(self.expand.weight)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        added: Tensor = self.expand(self.reduce(x))
+        return added
+
 
 class TrunkLayer(nn.Module):
     """A post-norm transformer layer."""
@@ -22,18 +38,28 @@ class TrunkLayer(nn.Module):
         self.down = nn.Linear(config.hidden, config.dim)
         self.hidden_norm = nn.LayerNorm(config.dim, config.epsilon)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # noqa: D102
-        query, key, value = (p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.query, self.key, self.value))
+    def adapters(self, rank: int) -> nn.ModuleDict:
+        """An adapter for each linear layer."""
+        linears = {name: getattr(self, name) for name in LINEARS}
+        return nn.ModuleDict({name: Adapter(each.in_features, each.out_features, rank) for name, each in linears.items()})
+
+    def forward(self, x: Tensor, mask: Tensor, adapters: nn.ModuleDict | None, soft: Tensor) -> Tensor:  # noqa: D102
+        def linear(name: str, x: Tensor) -> Tensor:
+            y: Tensor = getattr(self, name)(x)
+            return y if adapters is None else y + adapters[name](x * soft)
+
+        query, key, value = (linear(name, x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name in LINEARS[:3])
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-        x = self.attention_norm(x + self.out(attended))
-        normed: Tensor = self.hidden_norm(x + self.down(F.gelu(self.up(x))))
+        x = self.attention_norm(x + linear("out", attended))
+        normed: Tensor = self.hidden_norm(x + linear("down", F.gelu(linear("up", x))))
         return normed
 
 
 class Trunk(nn.Module):
     """Embeddings `[batch, tokens, 384]` (word rows or soft tokens) to outputs of the same shape.
 
-    `mask` `[batch, tokens]` is true where there is a token; padding is never attended to.
+    `mask` `[batch, tokens]` is true where there is a token; padding is never attended to. Adapters, one set a layer, act
+    at the positions where `soft` `[batch, tokens]` is 1: a text goes through the trunk as it is.
     """
 
     def __init__(self, config: TrunkConfig) -> None:
@@ -42,8 +68,12 @@ class Trunk(nn.Module):
         self.norm = nn.LayerNorm(config.dim, config.epsilon)
         self.layers = nn.ModuleList(TrunkLayer(config) for _ in range(config.layers))
 
-    def forward(self, embeddings: Tensor, mask: Tensor) -> Tensor:  # noqa: D102
+    def adapters(self, rank: int) -> nn.ModuleList:
+        """Adapters of every layer."""
+        return nn.ModuleList(layer.adapters(rank) for layer in self.layers if isinstance(layer, TrunkLayer))
+
+    def forward(self, embeddings: Tensor, mask: Tensor, adapters: nn.ModuleList | None, soft: Tensor) -> Tensor:  # noqa: D102
         x: Tensor = self.norm(embeddings + self.positions[: embeddings.shape[1]])
-        for layer in self.layers:
-            x = layer(x, mask[:, None, None, :])
+        for number, layer in enumerate(self.layers):
+            x = layer(x, mask[:, None, None, :], adapters[number] if adapters else None, soft[..., None])
         return x
