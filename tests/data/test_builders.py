@@ -27,6 +27,7 @@ from panvec.data.builders.base import Draft, bcp47, build, concept_of, some_of
 from panvec.data.builders.catalogues import catalogue
 from panvec.data.builders.licences import is_free, is_permissive
 from panvec.data.builders.packages import Package, fetch, find, version_of
+from panvec.data.cards import check_card, read_card
 from panvec.data.pairs import Pair, read_pairs
 from panvec.errors import InputError
 from panvec.media.audio import read_audio
@@ -39,8 +40,8 @@ def made(name: str, out: Path, place: Path, **options) -> list[Pair]:
     packages = {package.name: find(package, [place]) for package in source(name).packages}
     card = build(source(name), out, packages, **options)
     pairs = list(read_pairs(out, split=None))
-    assert card["pairs"] == len(pairs)
-    assert card == json.loads((out / "card.json").read_text(encoding="utf-8"))
+    assert card.pairs == len(pairs)
+    assert card == check_card(out)
     return pairs
 
 
@@ -153,7 +154,7 @@ def test_stamps_are_heard_in_the_language_of_their_caption(stamps, tmp_path):
 
 def test_stamps_left_out_are_counted_by_reason(stamps, tmp_path):
     made("tuxpaint", tmp_path / "out", stamps)
-    left = json.loads((tmp_path / "out/card.json").read_text())["left_out"]
+    left = {each.why: each.count for each in read_card(tmp_path / "out").left_out}
     assert left["caption: ar is poor"] == 1
     assert left["caption: the same as in English"] == 1
     assert left["stamp: no English caption"] == 1
@@ -304,9 +305,9 @@ def test_emoji_names_find_the_pictures_of_every_free_design(emoji, tmp_path):
         "fr": "visage rieur",
         "zh-Hant": "笑臉",
     }
-    card = json.loads((tmp_path / "out/card.json").read_text())
-    assert {"registry": "npm", "name": "@iconify/json", "version": "2.2.1"} in card["packages"]
-    assert set(card["licences"]) == {"noto: Apache-2.0", "emojione: CC-BY-4.0", "fxemoji: Apache-2.0"}
+    card = read_card(tmp_path / "out")
+    assert ("npm", "@iconify/json", "2.2.1") in {(each.registry, each.name, each.version) for each in card.packages}
+    assert set(card.licences) == {"noto: Apache-2.0", "emojione: CC-BY-4.0", "fxemoji: Apache-2.0"}
 
 
 def test_emoji_without_skin_tones_and_of_any_gender_in_one_split(emoji, tmp_path):
@@ -438,7 +439,7 @@ def test_functions_without_their_docstrings(tmp_path):
             "async def copied(box):\n    other = Box()\n    other.inside = box.inside\n    return other"
         ],
     }
-    left = json.loads((tmp_path / "out/card.json").read_text())["left_out"]
+    left = {each.why: each.count for each in read_card(tmp_path / "out").left_out}
     assert (left["function: seen before"], left["package: no permissive licence in its metadata"]) == (2, 1)
     assert (left["function: no code in it"], left["file: not this Python"]) == (2, 1)
 
@@ -747,6 +748,6 @@ def test_real_packages(name, tmp_path):
     limit = {"tuxpaint": 8, "emoji": 3, "openclipart": 8, "icons": 3, "spoken": 150}.get(name, 30)
     card = build(source(name), tmp_path / "out", packages, limit=limit)
     modalities, languages = REAL[name]
-    assert set(card["modalities"]) <= modalities
-    assert languages <= set(card["languages"])
-    assert card["items"] >= limit / 2
+    assert {each.modalities for each in card.counts} <= modalities
+    assert languages <= {each.language for each in card.counts}
+    assert card.items >= limit / 2

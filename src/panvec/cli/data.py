@@ -5,9 +5,10 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +17,7 @@ from panvec.errors import InputError
 
 if TYPE_CHECKING:
     from panvec.data.builders.base import Source
+    from panvec.data.cards import Card
     from panvec.data.pairs import Pair, Side
 
 _REASONS_SHOWN = 12
@@ -66,7 +68,7 @@ def build(
     with _progress() as progress:
         card = build_folder(chosen, out, found, limit=limit, dev=dev, progress=progress)
     if as_json:
-        print(json.dumps(card, ensure_ascii=False))
+        print(json.dumps(asdict(card), ensure_ascii=False))
     else:
         _print_card(card, out)
 
@@ -131,7 +133,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def _counted(splits: "Iterator[Iterator[Pair]]") -> "tuple[dict[str, dict[str, int]], dict[str, list[Pair]]]":
-    from panvec.data.builders.base import direction
+    from panvec.data.cards import direction
 
     counts: dict[str, Counter[str]] = {"splits": Counter(), "modalities": Counter(), "languages": Counter()}
     shown: dict[str, list[Pair]] = {}
@@ -153,11 +155,11 @@ def _side(side: "Side", folder: Path) -> str:
     return " + ".join(part if len(part) <= 100 else part[:97] + "..." for part in parts)
 
 
-def _print_card(card: dict[str, Any], out: Path) -> None:
-    print(f"{out}: {card['pairs']} pairs of {card['items']} items")
-    _print_counts({name: card[name] for name in ("splits", "modalities", "languages", "licences") if card[name]})
-    for reason, count in islice(card["left_out"].items(), _REASONS_SHOWN):
-        print(f"  left out {count:>7}  {reason}")
+def _print_card(card: "Card", out: Path) -> None:
+    print(f"{out}: {card.pairs} pairs of {card.items} items; {out / 'card.md'} says what is in them")
+    _print_counts({"licences": card.licences})
+    for left in sorted(card.left_out, key=lambda left: -left.count)[:_REASONS_SHOWN]:
+        print(f"  left out {left.count:>7}  {left.why}")
 
 
 def _print_counts(counts: dict[str, dict[str, int]]) -> None:

@@ -7,21 +7,21 @@ split an item is in, what was left out and why.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from panvec.data.builders.packages import Package, version_of
+from panvec.data.cards import Card, make_card, write_card
+from panvec.data.cards import Package as CardPackage
 from panvec.data.pairs import Pair, Side, write_pairs
 from panvec.errors import InputError
 
-CARD = "card.json"
 Progress: TypeAlias = Callable[[int, int, str], None]
 Item = TypeVar("Item")
 
@@ -121,7 +121,7 @@ def bcp47(locale: str) -> str:
     return chinese.get(tag, tag)
 
 
-def build(source: Source, folder: Path, packages: Mapping[str, Path], **options: Any) -> dict[str, Any]:
+def build(source: Source, folder: Path, packages: Mapping[str, Path], **options: Any) -> Card:
     """Make the folder of a source, whole or not at all; `options` are those of the draft. Its card.
 
     Raises:
@@ -131,13 +131,12 @@ def build(source: Source, folder: Path, packages: Mapping[str, Path], **options:
         raise InputError(f"{folder} exists already: remove it, or name another folder")
     draft = Draft(folder.with_name(f"{folder.name}.new"), **options)
     shutil.rmtree(draft.folder, ignore_errors=True)
-    counts = _Counts()
-    number = write_pairs(draft.folder, counts.counting(source.pairs(draft, packages)))
+    number = write_pairs(draft.folder, source.pairs(draft, packages))
     if not number:
         shutil.rmtree(draft.folder)
         reasons = "; ".join(f"{reason}: {count}" for reason, count in draft.left_out.most_common()) or "nothing to read"
         raise InputError(f"no pair of {source.name} can be made from {', '.join(map(str, packages.values()))} ({reasons})")
-    card = _card(source, packages, draft, counts)
+    card = _card(source, packages, draft)
     write_card(draft.folder, card)
     if folder.exists():
         folder.rmdir()
@@ -145,57 +144,17 @@ def build(source: Source, folder: Path, packages: Mapping[str, Path], **options:
     return card
 
 
-def write_card(folder: Path, card: dict[str, Any]) -> None:
-    """Write the data card of a folder of pairs."""
-    text = json.dumps(card, indent=2, ensure_ascii=False)
-    (folder / CARD).write_text(text + "\n", encoding="utf-8")
-
-
-@dataclass
-class _Counts:
-    pairs: int = 0
-    items: set[str] = field(default_factory=set)
-    splits: Counter[str] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
-    modalities: Counter[str] = field(default_factory=Counter)
-
-    def counting(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
-        for pair in pairs:
-            self.pairs += 1
-            self.items.add(pair.item)
-            self.splits[pair.split] += 1
-            self.languages[pair.language or "none"] += 1
-            self.modalities[direction(pair)] += 1
-            yield pair
-
-
-def direction(pair: Pair) -> str:
-    """From which modalities to which a pair goes, such as `image > text`."""
-    sides = ["+".join(dict.fromkeys(modality for modality, _ in side)) for side in (pair.query, pair.positives[0])]
-    return " > ".join(sides)
-
-
-def _card(source: Source, packages: Mapping[str, Path], draft: Draft, counts: _Counts) -> dict[str, Any]:
-    named = [
-        {"registry": package.registry, "name": package.name, "version": version_of(package, packages[package.name])}
-        for package in source.packages
-    ]
-    return {
-        "name": source.name,
-        "what": source.what,
-        "licence": source.licence,
-        "packages": named,
-        "pairs": counts.pairs,
-        "items": len(counts.items),
-        "splits": _sorted(counts.splits),
-        "modalities": _sorted(counts.modalities),
-        "languages": _sorted(counts.languages),
-        "licences": _sorted(draft.licences),
-        "left_out": _sorted(draft.left_out),
-        "limit": draft.limit,
-        "dev_share": draft.dev,
-    }
-
-
-def _sorted(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+def _card(source: Source, packages: Mapping[str, Path], draft: Draft) -> Card:
+    named = [(package, version_of(package, packages[package.name])) for package in source.packages]
+    options = f"--dev {draft.dev:g}" + (f" --limit {draft.limit}" if draft.limit else "")
+    card = make_card(
+        draft.folder,
+        name=source.name,
+        what=source.what,
+        packages=tuple(CardPackage(each.registry, each.name, version, source.licence) for each, version in named),
+        licences=dict(draft.licences),
+        how_split=f"{draft.dev:.0%} of the concepts, by a hash of the concept's name, are dev: the same in every source",
+        left_out=dict(draft.left_out),
+        command=f"panvec data build {source.name} --out DIR {options}",
+    )
+    return card if card.licences else replace(card, licences={source.licence: card.items})
