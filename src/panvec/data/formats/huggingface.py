@@ -42,7 +42,7 @@ def is_saved(folder: Path) -> bool:
 def _splits(spec: SourceSpec, path: Path) -> dict[str, Any]:
     """The splits by name, undecoded and streaming."""
     try:
-        import datasets  # type: ignore[import-untyped]
+        import datasets
     except ImportError as error:
         raise InputError("reading data sets of Hugging Face needs datasets: pip install 'panvec[train]'") from error
     if not path.exists() and not spec.allow_network:
