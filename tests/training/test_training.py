@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from panvec import Embedder, Image
 from panvec.data.pairs import PartKey, content, read_pairs
@@ -54,6 +55,15 @@ def test_a_run_logs_every_step_and_draws_curves(trained: Training) -> None:
     assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4
     assert (run / "curves.png").stat().st_size > 5000
     assert list((run / "tensorboard").iterdir())
+
+
+def test_adapters_leave_texts_bit_for_bit(trained: Training) -> None:
+    learner = trained.learner.eval()
+    assert any(parameter.abs().max() > 0 for name, parameter in learner.named_parameters() if "expand" in name)
+    texts = learner.prepare([(("text", "a red square"),)], ["query: "])
+    with torch.inference_mode():
+        before = torch.nn.functional.normalize(learner.model.head(torch.from_numpy(texts[0].sums)), dim=-1)
+        torch.testing.assert_close(learner(texts)[0], before, atol=0, rtol=0)
 
 
 def test_hard_negatives_are_mined_between_stages(trained: Training) -> None:

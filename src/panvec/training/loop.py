@@ -218,7 +218,8 @@ class Training:
             self.learner.start_released()
         else:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
-            start(self.learner, first, gate=self.recipe.model.gate, ridge=self.recipe.model.ridge)
+            model = self.recipe.model
+            start(self.learner, first, gate=model.gate, ridge=model.ridge, class_weight=model.class_weight)
         if self.place.shard:
             _wait()
             fully_shard(self.learner)

@@ -39,6 +39,8 @@ class Model(_Part):
     """Of the towers' features."""
     ridge: Positive = 300.0
     """Strength of the ridge in the closed form."""
+    class_weight: Annotated[float, Field(ge=0)] = 0.3
+    """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
 
 
 class Loss(_Part):

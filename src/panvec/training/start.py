@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +22,13 @@ from panvec.models.nano.config import DIMS, MARKERS, WEIGHTS
 from panvec.models.nano.connectors import AudioConnector
 from panvec.training.nano import Item, NanoLearner
 
+Described: TypeAlias = tuple[Side, list[str]]
+"""A medium alone in its content, and its texts."""
+_LEAST = 1e-3
+_CLASS_STEP = 10.0
+"""How far a class is from the mean picture; at 10 made-up classes are about as far as real pictures."""
+_CLASS_SCALE = 300.0
+"""Class names weigh so much more than features that the ridge hardly shrinks what they say."""
 _TEXT_NORM = 4.5
 """About the length of the trunk's pooled output for a sentence, so that media weigh like text in a mixed content."""
 _MARKER_GATE = 0.5
@@ -29,15 +38,19 @@ _NOISE = 1e-4
 """Directions of the fitted map weaker than this share of the strongest are rounding errors of few items."""
 
 
-def start(learner: NanoLearner, pairs: list[Pair], *, gate: float, ridge: float, weights: Path = WEIGHTS) -> None:
+def start(
+    learner: NanoLearner, pairs: list[Pair], *, gate: float, ridge: float, class_weight: float, weights: Path = WEIGHTS
+) -> None:
     """Fit the connectors to pairs of one medium and texts, in either order, and the head to both."""
     learner.eval()
     _start_tokens(learner, gate, weights)
     described = [found for pair in pairs if (found := _described(pair)) is not None]
-    for modality in ("image", "audio"):
-        chosen = [(medium, texts) for medium, texts in described if medium[0][0] == modality]
-        if chosen:
-            _fit_skip(learner, chosen, modality, ridge)
+    pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
+    if pictures:
+        names = json.loads((weights / "vision_classes.json").read_text(encoding="utf-8"))
+        _fit_vision(learner, pictures, ridge, class_weight, names)
+    if sounds:
+        _fit_audio(learner, sounds, ridge)
     texts = sorted({text for _, texts in described for text in texts})
     with torch.no_grad():
         pooled = F.normalize(torch.from_numpy(learner.preparer.pooled([("query: ", t) for t in texts[:20_000]])), dim=-1)
@@ -45,7 +58,7 @@ def start(learner: NanoLearner, pairs: list[Pair], *, gate: float, ridge: float,
         learner.first_head.copy_(learner.model.head.weight)
 
 
-def _described(pair: Pair) -> tuple[Side, list[str]] | None:
+def _described(pair: Pair) -> Described | None:
     """The medium of a pair, alone in its content, and its texts."""
     sides = [pair.query, *pair.positives]
     media = [side for side in sides if len(side) == 1 and side[0][0] in ("image", "audio")]
@@ -72,29 +85,86 @@ def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
         model.markers.gates.copy_(torch.tensor([gate, gate, _MARKER_GATE]))
 
 
-def _fit_skip(learner: NanoLearner, described: list[tuple[Side, list[str]]], modality: str, ridge: float) -> None:
-    model = learner.model
-    connector = model.vision if modality == "image" else model.audio
-    items = [item for item in learner.prepare([side for side, _ in described], [""] * len(described)) if isinstance(item, Item)]
-    kept = [item.prepared.cells if modality == "image" else item.prepared.states for item in items]
-    features = torch.stack([torch.from_numpy(f).float().flatten(1).mean(0) for f in kept])
-    counts = torch.tensor([len(f) for f in kept])
-    lengths = torch.tensor([len(item.prepared) for item in items])
+def _fit_vision(
+    learner: NanoLearner, described: list[Described], ridge: float, class_weight: float, names: list[list[str]]
+) -> None:
+    """Pictures by their texts, and the tower's own classes by their names.
+
+    A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
+    as pictures vary (under a shared covariance that is where a class's mean lies), `class_weight` real pictures' worth.
+    """
+    connector = learner.model.vision
+    items = _items(learner, described)
+    features = _means(items, "cells")
+    cells = torch.cat([torch.from_numpy(item.prepared.cells).float() for item in items[:: max(1, len(items) // 2000)]])
     connector.mean.copy_(features.mean(0))
-    every = torch.cat([torch.from_numpy(f).float().flatten(1) for f in kept[:: max(1, len(kept) // 2000)]])
-    connector.gain.copy_(1 / (every if modality == "image" else features).std(0).clamp_min(1e-3))
+    connector.gain.copy_(1 / cells.std(0).clamp_min(_LEAST))
+    texts = _mean_texts(learner, [texts for _, texts in described])
+    classes = _mean_texts(learner, [[f"a photo of a {name}" for name in each] for each in names])
+    with torch.no_grad():
+        connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
+        made_up = _class_cells(features, connector.classifier.weight)
+        like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
+        items += [_repeated(like, cell) for cell in made_up] if class_weight else []
+        target = torch.cat([texts, classes]) if class_weight else texts
+        target = _missing(learner, items, target, "cells")
+        bias = target[: len(texts)].mean(0)
+        x = (_means(items, "cells") - connector.mean) * connector.gain
+        shares = torch.stack(
+            [connector.classifier(torch.from_numpy(i.prepared.cells).float()).softmax(-1).mean(0) for i in items]
+        )
+        known = (classes - texts.mean(0)) * _CLASS_SCALE
+        weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), class_weight).sqrt()[:, None]
+        joined = torch.cat([x, shares @ known], 1) * weights
+        fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), ridge).float()
+        connector.skip.bias.copy_(bias)
+        connector.skip.weight.copy_(fitted[: x.shape[1]].T)
+        connector.class_skips.copy_(known @ fitted[x.shape[1] :])
+
+
+def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> None:
+    connector = learner.model.audio
+    items = _items(learner, described)
+    features = _means(items, "states")
+    connector.mean.copy_(features.mean(0))
+    connector.gain.copy_(1 / features.std(0).clamp_min(_LEAST))
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_()
-        sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
-        target = _mean_texts(learner, [texts for _, texts in described]) * _TEXT_NORM
-        target = (lengths[:, None] * target - sums) / counts[:, None]
+        target = _missing(learner, items, _mean_texts(learner, [texts for _, texts in described]), "states")
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
-        weight = solve_ridge(x.double(), (target - bias).double(), ridge).float()
         connector.skip.bias.copy_(bias)
-        if isinstance(connector, AudioConnector):
-            _set_reduced(connector, weight, x)
-        else:
-            connector.skip.weight.copy_(weight.T)
+        _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
+
+
+def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:
+    items = learner.prepare([side for side, _ in described], [""] * len(described))
+    return [item for item in items if isinstance(item, Item)]
+
+
+def _means(items: list[Item], kind: str) -> Tensor:
+    """The mean features of each item `[items, features]`."""
+    return torch.stack([torch.from_numpy(getattr(item.prepared, kind)).float().flatten(1).mean(0) for item in items])
+
+
+def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) -> Tensor:
+    """What each soft token's skip should add, so that items come to their texts `[items, 384]` from the trunk's own sums."""
+    counts = torch.tensor([len(getattr(item.prepared, kind)) for item in items])
+    lengths = torch.tensor([len(item.prepared) for item in items])
+    sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
+    return (lengths[:, None] * texts * _TEXT_NORM - sums) / counts[:, None]
+
+
+def _class_cells(features: Tensor, classifier: Tensor) -> Tensor:
+    """A cell for each class `[classes, features]`."""
+    centred = features - features.mean(0)
+    rows = classifier - classifier.mean(0)
+    return features.mean(0) + _CLASS_STEP * rows @ (centred.T @ centred / len(centred))
+
+
+def _repeated(item: Item, cell: Tensor) -> Item:
+    """A picture whose cells are all this one."""
+    cells = np.repeat(cell.numpy()[None].astype(np.float16), len(item.prepared.cells), 0)
+    return replace(item, prepared=replace(item.prepared, cells=cells))
 
 
 def _mean_texts(learner: NanoLearner, texts: list[list[str]]) -> Tensor:

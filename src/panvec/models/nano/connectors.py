@@ -14,7 +14,8 @@ from panvec.models.nano.config import MARKERS, NanoConfig
 class VisionConnector(nn.Module):
     """Cells `[batch, n, 1280]` to soft tokens and skips, each `[batch, n, 384]`.
 
-    A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term.
+    A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term; a skip is the
+    same probabilities over its classes' text vectors, plus a linear term.
     """
 
     def __init__(self, config: NanoConfig) -> None:
@@ -26,11 +27,12 @@ class VisionConnector(nn.Module):
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
         self.token = nn.Linear(features, config.dim)
         self.skip = nn.Linear(features, config.dim)
+        self.class_skips = nn.Parameter(torch.zeros(classes, config.dim))
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
         probabilities = softmax(self.classifier(cells), -1)
         centred = (cells - self.mean) * self.gain
-        return probabilities @ self.classes + self.token(centred), self.skip(centred)
+        return probabilities @ self.classes + self.token(centred), probabilities @ self.class_skips + self.skip(centred)
 
 
 class AudioConnector(nn.Module):

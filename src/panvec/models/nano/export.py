@@ -55,6 +55,10 @@ class Graph:
         self.initializers[name] = onnx.numpy_helper.from_array(np.asarray(value, dtype), name)
         return name
 
+    def has(self, name: str) -> bool:
+        """Whether the files hold a tensor, whichever way it is stored."""
+        return name in self.where or f"{name}.q8" in self.where
+
     def weight(self, name: str) -> str:
         """A tensor as float32, whichever way it is stored (folded at load)."""
         if f"{name}.q8" in self.where:
@@ -187,7 +191,10 @@ def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(centred, "vision.token"))
     pixels = [3, config.vision.pixels, config.vision.pixels]
-    outputs = {"tokens": tokens, "skips": g.linear(centred, "vision.skip")}
+    skips = g.linear(centred, "vision.skip")
+    if g.has("vision.class_skips"):
+        skips = g.op("Add", g.op("MatMul", probabilities, g.weight("vision.class_skips")), skips)
+    outputs = {"tokens": tokens, "skips": skips}
     g.save(folder / "vision.onnx", {"pixels": (TensorProto.FLOAT, ["batch", *pixels])}, outputs)
 
 

@@ -12,6 +12,8 @@ from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
+_OPTIONAL = ("vision.classifier", "vision.class_skips")
+"""What a weights folder may lack: it lies with the tower, or the connectors are older and it stays zero."""
 
 
 class NanoModule(nn.Module):
@@ -55,7 +57,7 @@ class NanoModule(nn.Module):
         if (first := tensors.get("adapters.0.query.reduce.weight")) is not None:
             self.add_adapters(len(first))
         missing, unknown = self.load_state_dict(tensors, strict=False)
-        lost = [name for name in missing if name.startswith(_TRAINED) and not name.startswith("vision.classifier")]
+        lost = [name for name in missing if name.startswith(_TRAINED) and not name.startswith(_OPTIONAL)]
         if lost or unknown:
             raise ValueError(f"connectors.safetensors lacks {lost} and has unknown {unknown}")
         return self

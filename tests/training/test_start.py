@@ -1,0 +1,36 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from panvec.training.start import nested_rotation, solve_ridge
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 100), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_ridge_by_either_gram_matrix(rows: int, features: int, strength: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    x, y = random.normal(size=(rows, features)), random.normal(size=(rows, 3))
+    found = solve_ridge(torch.from_numpy(x), torch.from_numpy(y), strength).numpy()
+    expected = Ridge(alpha=strength, fit_intercept=False).fit(x, y).coef_.T
+    np.testing.assert_allclose(found, expected.reshape(found.shape), atol=1e-8)
+
+
+def test_a_nested_rotation_keeps_cosines_and_puts_what_varies_first() -> None:
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(3000, 384, generator=generator) * torch.linspace(1, 0.05, 384) + 2
+    vectors = torch.nn.functional.normalize(vectors, dim=-1)
+    head = nested_rotation(vectors)
+    torch.testing.assert_close(head @ head.T, torch.eye(384), atol=1e-4, rtol=0)
+    spread = (vectors @ head.T).var(0)
+    assert spread[:64].sum() > spread[64:128].sum() > spread[128:256].mean() * 64
+    assert (vectors @ head.T).mean(0)[:-1].abs().max() < 0.05
+    assert (vectors @ head.T)[:, -1].mean() > 0.9
+    torch.testing.assert_close(head, nested_rotation(vectors))
+
+
+def test_few_vectors_give_the_same_rotation_every_time() -> None:
+    few = torch.nn.functional.normalize(torch.randn(9, 384, generator=torch.Generator().manual_seed(1)), dim=-1)
+    shaken = few + 1e-7 * torch.randn(9, 384, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(nested_rotation(few), nested_rotation(shaken), atol=1e-3, rtol=0)
