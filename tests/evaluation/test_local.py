@@ -28,6 +28,14 @@ from panvec.evaluation import Report, Score, evaluate_local
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder whose neighbours are not other tests' folders, in which media are looked for."""
+    folder = tmp_path / "data" / "only"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def by_name(report: Report) -> dict[tuple[str, str, int], Score]:
     return {(score.task, score.metric, score.dim): score for score in report.scores}
 

@@ -29,7 +29,12 @@ app = typer.Typer(help="Training pairs from packages.", no_args_is_help=True)
 
 @app.command("list")
 def list_sources(as_json: AsJson = False) -> None:
-    """The sources that pairs can be built from."""
+    """The sources that pairs can be built from.
+
+    Example:
+
+      panvec data list --json
+    """
     from panvec.data.builders import SOURCES
 
     rows = [_described(source) for source in SOURCES.values()]
@@ -79,7 +84,12 @@ def show(
     examples: Annotated[int, typer.Option(help="So many examples of each kind.", min=0)] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """What a folder of pairs holds: counts by split, modalities and language, and a few examples."""
+    """What a folder of pairs holds: counts by split, modalities and language, and a few examples.
+
+    Example:
+
+      panvec data show data/tuxpaint --examples 5
+    """
     from panvec.data.pairs import FILE, read_pairs
 
     if not (folder / FILE).is_file():
