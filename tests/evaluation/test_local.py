@@ -23,6 +23,7 @@ from folders import (
 )
 
 from panvec import Audio, Embedder, Image, InputError, MediaError, ModelError
+from panvec.data.readers import SourceSpec, open_source
 from panvec.evaluation import Report, Score, evaluate_local
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -254,6 +255,23 @@ def test_rows_are_chosen_by_field(tmp_path: Path) -> None:
     assert report.settings["where"] == {"fold": "2"}
     with pytest.raises(InputError, match="fold is 1, 2"):
         evaluate_local(tmp_path, planted, where={"fold": "3"})
+
+
+def test_what_a_recipe_keeps_out_of_training_is_what_is_scored(tmp_path: Path) -> None:
+    rows = [{"audio": f"{number}.wav", "label": "even" if number % 2 else "odd"} for number in range(60)]
+    write_rows(tmp_path / "labels.jsonl", rows)
+    for row in rows:
+        (tmp_path / row["audio"]).touch()
+    planted = Planted()
+    evaluate_local(tmp_path, planted, dev_share=0.3)
+    scored = {key for key in planted.asked if key.endswith(".wav")}
+    spec = SourceSpec(path=".", query=("audio",), label="label", dev_share=0.3)
+    trained = {Path(pair.query[0][1]).name for pair in open_source(spec, tmp_path)}
+    assert 5 < len(scored) < 30
+    assert scored | trained == {row["audio"] for row in rows}
+    assert not scored & trained
+    with pytest.raises(InputError, match="dev_share"):
+        evaluate_local(tmp_path, planted, dev_share=1.0)
 
 
 def test_videos_are_captioned_and_labelled(embedder: Embedder, tmp_path: Path) -> None:

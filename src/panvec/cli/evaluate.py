@@ -40,6 +40,9 @@ def local(
     template: Annotated[
         list[str] | None, typer.Option(help="What a class is called, {} for its name; repeatable: the mean of all.")
     ] = None,
+    dev_share: Annotated[
+        float, typer.Option(help="Score the share of the rows that a recipe's dev_share kept out of training.", min=0, max=0.9)
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of everything drawn at random.", min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option(help="A .json file for the results, with all that is needed to repeat them.")
@@ -67,6 +70,7 @@ def local(
         "dims": dim,
         "templates": template,
         "seed": seed,
+        "dev_share": dev_share,
     }
     report = _evaluate(folder, model, threads, options)
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)

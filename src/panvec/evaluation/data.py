@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+from panvec.data.readers import share_of
 from panvec.errors import InputError, MediaError
 from panvec.evaluation.rows import Reader, Record, Row, class_name
 
@@ -33,17 +35,22 @@ class Selection:
         where: values that fields must have, as `str` prints them, such as `{"fold": "3"}`.
         limit: at most so many rows of a file, drawn at random.
         seed: of the drawing.
+        dev_share: the share of the training rows, or of all where there are no splits, that is the split dev instead, by the
+            hash of the file's name that `panvec.data.readers` leaves out of training at the same share.
 
     Raises:
-        InputError: `where` names the split, or `limit` is under 1.
+        InputError: `where` names the split, `limit` is under 1, or `dev_share` is no share.
     """
 
     split: str | None = None
     where: Mapping[str, str] = field(default_factory=dict)
     limit: int | None = None
     seed: int = 0
+    dev_share: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.dev_share < 1:
+            raise InputError(f"dev_share is {self.dev_share}: give a share from 0 to below 1")
         if "split" in self.where:
             raise InputError("a split is named with split (--split), not among the other fields (--where)")
         if self.limit is not None and self.limit < 1:
@@ -111,7 +118,7 @@ def _row_files_in(folder: Path) -> list[Path]:
 def _read(file: Path, selection: Selection, notes: list[str]) -> DataSet:
     name = f"{file.parent.name}/{file.name}"
     content = file.read_bytes()
-    records = _without_test(_records(file, content), name, selection.split)
+    records = _held_back(_without_test(_records(file, content), name, selection.split), selection.dev_share)
     split = _split(records, name, selection.split)
     chosen = _limited(_matching(_of_split(records, split), name, selection.where), selection)
     reader = Reader(file.parent)
@@ -155,6 +162,19 @@ def _without_test(records: Records, name: str, split: str | None) -> Records:
 
 def _is_test(split: object) -> bool:
     return isinstance(split, str) and split.strip().casefold() == TEST
+
+
+def _held_back(records: Records, dev_share: float) -> Records:
+    if not dev_share:
+        return records
+    return [(place, record | {"split": _shared(record, dev_share)}) for place, record in records]
+
+
+def _shared(record: Record, dev_share: float) -> object:
+    split = record.get("split", "train")
+    media = (record[kind] for kind in ("image", "audio", "video") if isinstance(record.get(kind), str))
+    own = split == "train" and any(share_of((Path(m).parent / Path(m).stem).as_posix()) < dev_share for m in islice(media, 1))
+    return "dev" if own else split
 
 
 def _split(records: Records, name: str, split: str | None) -> str | None:

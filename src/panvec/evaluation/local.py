@@ -52,6 +52,7 @@ def evaluate_local(
     dims: Sequence[int] | None = None,
     templates: Sequence[str] | None = None,
     seed: int = 0,
+    dev_share: float = 0.0,
     progress: Progress | None = None,
 ) -> Report:
     """Score an embedder on a data folder, or on each one in a folder of them; docs/evaluation.md has their format.
@@ -65,6 +66,7 @@ def evaluate_local(
         limit: at most so many rows of a file, drawn at random.
         dims: nested dimensions, each scored; the longest by default.
         templates: what a class is called, `{}` for its name; by default `TEMPLATES` of its kind of media.
+        dev_share: the share of the rows that was kept out of training and is scored, as recipes have it for their sources.
         seed: of every draw: rows, mixed pools, bootstrap samples.
         progress: is told items embedded, items in all, and the name of the one at work.
 
@@ -74,7 +76,7 @@ def evaluate_local(
         ModelError: nothing at all can be embedded.
     """
     dims = _dims(embedder, dims)
-    selection = Selection(split, where or {}, limit, seed)
+    selection = Selection(split, where or {}, limit, seed, dev_share)
     named = {kind: tuple(templates or default) for kind, default in TEMPLATES.items()}
     data, notes = read_data(folder, selection)
     tasks = [task for each in data for task in tasks_of(each, named)]

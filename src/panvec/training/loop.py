@@ -199,7 +199,7 @@ class Training:
         broken: dict[tuple[str, str], str] = {}
         for key, way in self.log.progress(sorted(media, key=repr)[self.rank :: self.ranks], "media"):
             try:
-                self.learner.preparer.part(key, way)
+                self.learner.preparer.prepare(key, way)
             except PanvecError as error:
                 broken[key] = str(error)
         _wait()

@@ -177,17 +177,21 @@ class Preparer:
         Raises:
             PanvecError: the part cannot be read or is over a limit.
         """
+        if key[0] == "text":
+            return self._made(Text(key[1]))
+        with np.load(self.prepare(key, augmentation), allow_pickle=False) as stored:
+            return Prepared(**{name: stored[name] for name in stored.files})
+
+    def prepare(self, key: PartKey, augmentation: Augmentation | None = None) -> Path:
+        """The file in the cache that holds a medium, made if it is not there. Raises as `part` does."""
         modality, value = key
-        if modality == "text":
-            return self._made(Text(value))
         draw = augmentation.of(modality) if augmentation else None
         name = f"{self._hash(value)}-{modality}" + (f"-{drawn_key(*draw)}" if draw else "")
         path = self._parts / f"{name}.npz"
         if not path.exists():
             medium = PARTS[modality](value)
             _save(path, self._made(_redrawn(medium, draw) if draw else medium))
-        with np.load(path, allow_pickle=False) as stored:
-            return Prepared(**{name: stored[name] for name in stored.files})
+        return path
 
     def pooled(self, texts: list[PromptedText]) -> Array:
         """The trunk's weighted sums of outputs `[texts, 384]`, as the engine gives them, made where they are missing."""

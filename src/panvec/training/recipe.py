@@ -122,6 +122,8 @@ class Development(_Part):
     path: str
     split: str | None = None
     where: dict[str, str] = {}
+    dev_share: Share = 0.0
+    """The share that the sources of the same path keep out of training."""
     templates: tuple[str, ...] = ()
 
 

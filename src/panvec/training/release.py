@@ -93,6 +93,7 @@ def development_scores(training: Training, folder: Path, engine: Any, limit: int
             embedder,
             split=dev.split,
             where=dev.where,
+            dev_share=dev.dev_share,
             limit=limit,
             dims=embedder.dims,
             templates=dev.templates or None,
