@@ -220,6 +220,8 @@ class Training:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
             model = self.recipe.model
             start(self.learner, first, gate=model.gate, ridge=model.ridge, class_weight=model.class_weight)
+        device = _device()
+        self.learner.to(device), self.objective.to(device)
         if self.place.shard:
             _wait()
             fully_shard(self.learner)
@@ -283,7 +285,7 @@ class Training:
     def _mean(self, value: float) -> float:
         if not dist.is_initialized():
             return value
-        total = torch.tensor(value)
+        total = torch.tensor(value, device=self.learner.device)
         dist.all_reduce(total)
         return float(total) / self.ranks
 
@@ -293,7 +295,7 @@ def encode_sides(learner: NanoLearner, sides: list[Side], prompt: str, together:
     """Unit vectors `[sides, dim]` of contents with a prompt, without dropout."""
     learner.eval()
     parts = [sides[i : i + together] for i in range(0, len(sides), together)]
-    return np.concatenate([learner(learner.prepare(part, [prompt] * len(part))).numpy() for part in parts])
+    return np.concatenate([learner(learner.prepare(part, [prompt] * len(part))).cpu().numpy() for part in parts])
 
 
 def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
@@ -348,6 +350,15 @@ def _join_processes() -> tuple[int, int]:
     if not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     return dist.get_rank(), dist.get_world_size()
+
+
+def _device() -> torch.device:
+    """This process's GPU where there is one."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def _wait() -> None:

@@ -92,7 +92,7 @@ class NanoLearner(nn.Module):
         """Which of the items are texts alone, and those texts' unit vectors in the first head's space `[texts, 384]`."""
         places = np.array([i for i, item in enumerate(items) if isinstance(item, Pooled)], np.int64)
         sums = [item.sums for item in items if isinstance(item, Pooled)]
-        vectors = self._tensor(np.stack(sums)) @ self.first_head.T if sums else torch.empty(0, self.config.dim)
+        vectors = self._tensor(np.stack(sums)) @ self.first_head.T if sums else self.first_head.new_empty(0, self.config.dim)
         return places, F.normalize(vectors, dim=-1)
 
     def forward(self, items: list[Pooled | Item]) -> Tensor:

@@ -88,7 +88,10 @@ def _split(vectors: Tensor, batch: Batch) -> Vectors:
     queries, positives, negatives, others = vectors.split(
         [len(batch.queries), len(batch.positives), len(batch.negatives), len(batch.others)]
     )
-    return Vectors(queries, positives, batch.query_ids, batch.positive_ids, negatives, batch.owners, others, batch.answers)
+    query_ids, positive_ids, owners, answers = (
+        tensor.to(vectors.device) for tensor in (batch.query_ids, batch.positive_ids, batch.owners, batch.answers)
+    )
+    return Vectors(queries, positives, query_ids, positive_ids, negatives, owners, others, answers)
 
 
 def gathered(local: Vectors) -> tuple[Vectors, slice, int]:
