@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panvec.training.loop import learning_rate
+from panvec.training.loop import learning_rate, share_of_rate
 from panvec.training.recipe import Stage
 from panvec.training.schedule import Schedule
 
@@ -59,3 +59,8 @@ def test_learning_rates() -> None:
     cosine = stage.model_copy(update={"schedule": "cosine"})
     assert learning_rate(cosine, 99) < 0.11
     assert learning_rate(stage.model_copy(update={"schedule": "constant"}), 99) == 1.0
+
+
+def test_the_longest_beginning_of_a_name_sets_its_share_of_the_rate() -> None:
+    rates = {"audio": 0.5, "audio.reduce": 0.1}
+    assert [share_of_rate(name, rates) for name in ("audio.reduce.weight", "audio.skip.bias", "head.weight")] == [0.1, 0.5, 1.0]

@@ -120,7 +120,7 @@ class Training:
         batch = self.batches.batch(draw, (self.recipe.seed, 2, number, step))
         rate = learning_rate(stage, step - before)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
             group["weight_decay"] = stage.weight_decay if group["decays"] else 0.0
         seed = (self.recipe.seed * 1_000_003 + step) * 10_007 + self.rank * 1_009
         loss = backward(
@@ -225,10 +225,15 @@ class Training:
         if self.place.shard:
             _wait()
             fully_shard(self.learner)
-        decaying = [p for p in self.learner.parameters() if p.requires_grad and p.ndim > 1]
-        others = [p for p in self.learner.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decaying, "decays": True}, {"params": [*others, *self.objective.parameters()], "decays": False}]
-        self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.0)
+        groups: dict[tuple[float, bool], list[Tensor]] = {}
+        for name, parameter in self.learner.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((share_of_rate(name, self.recipe.model.rates), parameter.ndim > 1), []).append(parameter)
+        if learned := list(self.objective.parameters()):
+            groups.setdefault((1.0, False), []).extend(learned)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": own, "share": share, "decays": decays} for (share, decays), own in groups.items()], lr=0.0
+        )
 
     def _resume(self) -> int:
         found = checkpoint.steps(self.place.run)
@@ -335,6 +340,12 @@ def learning_rate(stage: Stage, step: int) -> float:
     part = (step - stage.warmup) / max(1, stage.steps - stage.warmup - 1)
     falling = {"constant": 1.0, "linear": 1 - part, "cosine": (1 + math.cos(math.pi * min(part, 1.0))) / 2}[stage.schedule]
     return stage.rate * (stage.final + (1 - stage.final) * falling)
+
+
+def share_of_rate(name: str, rates: dict[str, float]) -> float:
+    """The share of the stage's learning rate that a parameter has: by the longest beginning of its name, else 1."""
+    fitting = [beginning for beginning in rates if name.startswith(beginning)]
+    return rates[max(fitting, key=len)] if fitting else 1.0
 
 
 def media_of(pair: Pair) -> list[PartKey]:

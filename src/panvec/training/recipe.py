@@ -35,6 +35,8 @@ class Model(_Part):
     """Of low-rank adapters in the trunk that act on soft tokens only, so that texts keep their vectors; 0 for none."""
     gate: Share = 0.3
     """How much of the trunk's output a soft token keeps at the start."""
+    rates: dict[str, Positive] = {}
+    """Of parameters whose name begins so, the learning rate as a share of the stage's; the longest beginning counts."""
     dropout: Share = 0.1
     """Of the towers' features."""
     ridge: Positive = 300.0
