@@ -20,6 +20,7 @@ from panvec.data.builders.packages import Package, version_of
 from panvec.data.cards import Card, make_card, write_card
 from panvec.data.cards import Package as CardPackage
 from panvec.data.pairs import Pair, Side, write_pairs
+from panvec.data.readers import share_of
 from panvec.errors import InputError
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -73,7 +74,7 @@ class Draft:
 
     def split(self, concept: str) -> str:
         """The split of a concept: the same in every source, for every spelling that `concept_of` makes one."""
-        return "dev" if digest(concept_of(concept)) < self.dev * 2**64 else "train"
+        return "dev" if share_of(concept_of(concept)) < self.dev else "train"
 
     def path(self, name: str, suffix: str) -> Path:
         """Where a medium goes: a short path of ASCII that different names never share."""
