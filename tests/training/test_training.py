@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ import pytest
 import torch
 
 from panvec import Embedder, Image
-from panvec.data.pairs import PartKey, content, read_pairs
+from panvec.data.pairs import PartKey, content, read_pairs, text
 from panvec.errors import InputError
+from panvec.training.batches import Batches
 from panvec.training.log import Log, read_metrics
 from panvec.training.loop import Place, Training, encode_sides
 from panvec.training.plan import plan
 from panvec.training.recipe import read_recipe
 from panvec.training.release import release_run
+from panvec.training.schedule import Draw
 
 STEPS = 8
 
@@ -140,6 +143,26 @@ def test_every_kind_of_content_trains_as_it_is_embedded(
     ours = encode_sides(training.learner, names, "query: ")
     theirs = Embedder().embed([content(side) for side in names])
     assert (ours * theirs).sum(1).min() > 0.995
+
+
+def test_a_pairs_own_negatives_are_those_of_its_query(trained: Training) -> None:
+    """With sides swapped they would be captions set against captions, so then none is drawn."""
+    tasks = {name: task.model_copy(update={"others": None}) for name, task in trained.recipe.tasks.items()}
+    recipe = trained.recipe.model_copy(update={"tasks": tasks})
+    pairs = {name: [replace(pair, negatives=(text("wrong"),)) for pair in own] for name, own in trained.pairs.items()}
+    batches = Batches(recipe, trained.learner, pairs)
+    rows = np.arange(3)
+    assert len(batches.batch(Draw("tones", rows, rows), (0,)).negatives) == 3
+    assert tasks["photos"].swap
+    assert not batches.batch(Draw("photos", rows, rows), (0,)).negatives
+
+
+def test_a_task_that_no_stage_draws_is_not_read(trained: Training, tmp_path: Path) -> None:
+    unused = trained.recipe.tasks["photos"].model_copy(update={"data": ("nowhere",), "others": "unused"})
+    recipe = trained.recipe.model_copy(update={"tasks": {**trained.recipe.tasks, "unused": unused}})
+    training = Training(recipe, replace(trained.place, run=tmp_path), trained.log)
+    assert set(training.pairs) == {"photos", "tones"}
+    assert list(training.batches.prompted_texts())
 
 
 def test_another_recipe_does_not_take_over_a_run(trained: Training) -> None:

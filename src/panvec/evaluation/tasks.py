@@ -62,7 +62,7 @@ class Captions:
     """Captioned media, each file once, and their texts, each wording once.
 
     Attributes:
-        media, texts: as items.
+        media, texts, items: the media, the texts, both.
         own: of each medium, its texts, in order.
         holders: of each text, the media that have it.
         queries: of each caption of each medium, its text.
@@ -77,6 +77,7 @@ class Captions:
         self.kind = rows[0].medium.kind
         self.media: list[Item] = [(medium,) for medium in captions]
         self.texts: list[Item] = [(Words(text),) for text in places]
+        self.items = self.media + self.texts
         self.own = [list(dict.fromkeys(places[text] for text in texts)) for texts in captions.values()]
         self.holders: list[list[int]] = [[] for _ in places]
         for medium, texts in enumerate(self.own):
@@ -91,12 +92,7 @@ class CaptionRetrieval:
     """Captions to their media, and media to their captions."""
 
     def __init__(self, data: str, captions: Captions) -> None:
-        self.data, self.captions = data, captions
-
-    @property
-    def items(self) -> Iterable[Item]:
-        """Media and texts."""
-        return [*self.captions.media, *self.captions.texts]
+        self.data, self.captions, self.items = data, captions, captions.items
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """Both ways."""
@@ -112,14 +108,9 @@ class MixedPool:
     """Captions to their media among as many captions of other media."""
 
     def __init__(self, data: str, captions: Captions) -> None:
-        self.data, self.captions = data, captions
+        self.data, self.captions, self.items = data, captions, captions.items
         holders = (captions.holders[text] for text in captions.queries)
         self.own = [{text for medium in media for text in captions.own[medium]} for media in holders]
-
-    @property
-    def items(self) -> Iterable[Item]:
-        """Media and texts."""
-        return [*self.captions.media, *self.captions.texts]
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """R@10, and the share that it keeps of R@10 among media alone."""

@@ -21,16 +21,16 @@ class Batches:
     """Makes the batches of a recipe's tasks.
 
     Args:
-        pairs: of each task.
+        pairs: of each task that is drawn, or that another takes texts from.
+
+    Attributes:
         mined: of each task, hard negatives of each of its pairs beside the pairs' own.
     """
 
     def __init__(self, recipe: Recipe, learner: NanoLearner, pairs: dict[str, list[Pair]]) -> None:
         self.recipe, self.learner, self.pairs = recipe, learner, pairs
         self.mined: dict[str, list[tuple[Side, ...]]] = {}
-        self._texts = {
-            name: sorted(set(texts_of(pairs[name]))) for name in {t.others for t in recipe.tasks.values() if t.others}
-        }
+        self._texts = {name: sorted(set(texts_of(pairs[name]))) for task in pairs if (name := recipe.tasks[task].others)}
 
     def batch(self, draw: Draw, others_seed: tuple[int, ...]) -> Batch:
         """The batch of a draw; `others_seed` must be the same in every process that shares the step."""
@@ -46,7 +46,8 @@ class Batches:
             sides = (positive, pair.query) if task.swap else (pair.query, positive)
             queries.append(_Drawn(sides[0], *_chosen(task.query_prompt, task, generator)))
             positives.append(_Drawn(sides[1], *_chosen(task.positive_prompt, task, generator)))
-            known = [*pair.negatives, *(self.mined[draw.task][row] if draw.task in self.mined else ())]
+            own = () if task.swap else pair.negatives  # they answer the pair's query wrongly, not its positive
+            known = [*own, *(self.mined[draw.task][row] if draw.task in self.mined else ())]
             for index in generator.permutation(len(known))[: task.hard_negatives]:
                 negatives.append(_Drawn(known[index], *_chosen(task.positive_prompt, task, generator)))
                 owners.append(place)
@@ -70,7 +71,8 @@ class Batches:
 
     def prompted_texts(self) -> Iterator[tuple[str, str]]:
         """Every text alone that a batch may hold, with every prompt that it may have."""
-        for name, task in self.recipe.tasks.items():
+        for name in self.pairs:
+            task = self.recipe.tasks[name]
             prompts = {task.query_prompt, task.positive_prompt} | ({""} if task.prompt_dropout else set())
             for text in texts_of([*self.pairs[name], *(self.pairs[task.others] if task.others else ())]):
                 yield from ((prompt, text) for prompt in sorted(prompts))

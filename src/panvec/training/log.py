@@ -93,9 +93,13 @@ class Log:
         def count(more: int) -> None:
             nonlocal done
             done += more
-            self.console.print(f"{what}: {done} (at most {total})", highlight=False)
+            self.say(f"{what}: {done} (at most {total})")
 
         return count
+
+    def say(self, line: str) -> None:
+        """A line on the console."""
+        self.console.print(line, highlight=False)
 
     def left_out(self, reasons: dict[str, str]) -> None:
         """Name what cannot be read, all of it in `left-out.json`."""

@@ -214,7 +214,9 @@ class Training:
         self.learner.preparer.reload()
 
     def _begin(self) -> None:
-        if self.recipe.model.start == "released":
+        if checkpoint.steps(self.place.run):
+            self.log.say("going on from the last checkpoint")
+        elif self.recipe.model.start == "released":
             self.learner.start_released()
         else:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
@@ -310,7 +312,8 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
         InputError: a source is missing, or holds no training pairs.
     """
     used = {name for stage in recipe.stages for name in stage.mixture}
-    used |= {task.others for name in used if (task := recipe.tasks[name]).others}
+    while more := {others for name in used if (others := recipe.tasks[name].others)} - used:
+        used |= more
     found = {}
     for name in sorted(used):
         sources = [recipe.sources[source] for source in recipe.tasks[name].data]
