@@ -1,0 +1,138 @@
+"""An `Embedder` behind mteb's encoder protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mteb.models.abs_encoder import AbsEncoder
+from mteb.models.model_meta import ModelMeta
+
+from panvec.content import Content, Text
+from panvec.errors import PanvecError
+from panvec.evaluation.suites.prompts import task_of
+from panvec.evaluation.suites.rows import contents_of
+from panvec.models.embedder import Embedder, Precision, Vector
+from panvec.tasks import Task
+
+if TYPE_CHECKING:
+    from mteb.abstasks.task_metadata import TaskMetadata
+    from mteb.types import PromptType
+    from torch.utils.data import DataLoader
+
+MTEB_MODALITIES = ("text", "image", "audio", "video")
+_TOGETHER = 64
+
+
+class MtebEncoder(AbsEncoder):
+    """Runs an embedder in mteb's tasks: text, image, audio, video and mixtures, with the model's own prompts.
+
+    A content is embedded once however many tasks hold it. One that cannot be embedded is a vector of zeros, nearest to
+    nothing, and is named in `failures`.
+
+    Args:
+        embedder: the model.
+        dim: a nested dimension (default: the longest).
+        precision: int8 and binary vectors are compared as a database without the model compares them: the integers, or the
+            signs, as they are.
+        extra: what else tells this model apart from others of its space, such as `{"frames": 32}`; part of the cache key.
+
+    Attributes:
+        failures: the name and the error of each content that could not be embedded.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        *,
+        dim: int | None = None,
+        precision: Precision = "float32",
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.embedder = embedder
+        self.dim = dim or embedder.dims[0]
+        self.precision = precision
+        self.failures: dict[str, str] = {}
+        self.mteb_model_meta = model_meta(embedder, self.dim, precision, extra or {})
+        self._known: dict[bytes, Vector] = {}
+
+    def encode(
+        self,
+        inputs: DataLoader[Any],
+        *,
+        task_metadata: TaskMetadata,
+        hf_split: str,  # noqa: ARG002
+        hf_subset: str,  # noqa: ARG002
+        prompt_type: PromptType | None = None,
+        **_: Any,
+    ) -> Vector:
+        """Vectors `[rows, dim]` of a data loader's rows, in order."""
+        task = task_of(task_metadata, prompt_type)
+        rows = [self._embed(chunk, task) for chunk in _chunks(contents_of(inputs))]
+        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def _embed(self, contents: Sequence[Content], task: Task | None) -> Vector:
+        keys = [_key(content, task) for content in contents]
+        new = {key: content for key, content in zip(keys, contents, strict=True) if key not in self._known}
+        made = self.embedder.embed(new.values(), task=task, dim=self.dim, precision=self.precision, on_error="return")
+        for (key, content), row in zip(new.items(), made, strict=True):
+            if isinstance(row, PanvecError):
+                self.failures[content.name] = str(row)
+            self._known[key] = np.zeros(self.dim, np.float32) if isinstance(row, PanvecError) else self._floats(row)
+        return np.stack([self._known[key] for key in keys])
+
+    def _floats(self, row: Any) -> Vector:
+        if self.precision == "binary":
+            return np.unpackbits(row, count=self.dim).astype(np.float32) * 2 - 1
+        return np.asarray(row, np.float32)
+
+
+def model_meta(embedder: Embedder, dim: int, precision: Precision, extra: dict[str, Any]) -> ModelMeta:
+    """What mteb calls the model: `panvec/NAME`, the space id as revision; another dim or precision is an experiment of it."""
+    experiment = dict(extra)
+    if dim != embedder.dims[0]:
+        experiment["dim"] = dim
+    if precision != "float32":
+        experiment["precision"] = precision
+    changed = {
+        "name": f"panvec/{embedder.name.replace('/', '_')}",
+        "revision": embedder.space_id,
+        "embed_dim": dim,
+        "modalities": [modality for modality in MTEB_MODALITIES if modality in embedder.modalities],
+        "similarity_fn_name": "cosine",
+        "use_instructions": True,
+        "experiment_kwargs": experiment or None,
+    }
+    return ModelMeta.model_validate(ModelMeta.create_empty().model_dump() | changed)
+
+
+def _chunks(contents: Iterable[Content]) -> Iterator[list[Content]]:
+    remaining = iter(contents)
+    while chunk := list(islice(remaining, _TOGETHER)):
+        yield chunk
+
+
+def _key(content: Content, task: Task | None) -> bytes:
+    """Equal for contents of equal parts under one task; a medium in memory that is no bytes is only equal to itself."""
+    digest = hashlib.sha256(str(task).encode())
+    for part in content:
+        identity = _identity(part)
+        digest.update(f"{type(part).__name__} {len(identity)} ".encode())
+        digest.update(identity)
+    return digest.digest()
+
+
+def _identity(part: Any) -> bytes:
+    if isinstance(part, Text):
+        return part.text.encode("utf-8", "surrogatepass")
+    source = part.source
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, np.ndarray):
+        return f"{source.dtype}{source.shape}{getattr(part, 'hz', '')}".encode() + source.tobytes()
+    if hasattr(source, "tobytes"):
+        return f"{source.mode}{source.size}".encode() + bytes(source.tobytes())
+    return str(source).encode()
