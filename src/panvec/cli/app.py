@@ -10,6 +10,7 @@ import typer
 from panvec.cli import data, evaluate, inspect, train, vectors
 from panvec.cli.inputs import InOrder, say
 from panvec.cli.search import search
+from panvec.cli.serve import serve
 from panvec.errors import InputError, PanvecError
 
 _INTERRUPTED = 130
@@ -30,6 +31,7 @@ app.add_typer(evaluate.app, name="eval")
 for command in (train.train, train.release, train.soup, train.mine):
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.command()(serve)
 
 
 def _print_version(wanted: bool) -> None:

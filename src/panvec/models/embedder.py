@@ -158,6 +158,11 @@ class Embedder:
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, space_id={self.space_id!r})"
 
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer (of the `tokenizers` library), or None where it has none of its own."""
+        return getattr(self._model, "tokenizer", None)
+
     def embed(
         self,
         inputs: Input | Iterable[Input],

@@ -1,0 +1,190 @@
+"""The model behind the protocols: which lane a content takes, and how its vector is given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from panvec.content import Content, Image, Limits, Text
+from panvec.errors import InputError, PanvecError
+from panvec.models.embedder import Embedder, Vector
+from panvec.server.batching import Bounds, Lane, Query, Row
+from panvec.server.config import ServeConfig
+from panvec.server.worker import Process, Thread
+from panvec.tasks import Task
+
+_SHORT = 8_000
+"""Characters up to which a text is embedded among short ones."""
+_BATCH = 12_000
+"""Characters in a batch of texts: about 3,000 tokens, a second of two cores."""
+
+
+class Engine:
+    """Embeds contents for all protocols, batched across requests.
+
+    Args:
+        embedder: the model; it embeds the texts, in a thread.
+        config: of the server.
+        observe: called with the lane, the size and the seconds of each batch.
+    """
+
+    def __init__(
+        self, embedder: Embedder, config: ServeConfig, observe: Callable[[str, int, float], None] | None = None
+    ) -> None:
+        self.embedder, self.config = embedder, config
+        text = Thread(embedder)
+        pictures, long = _media_workers(text, config)
+        self._counter = long[0]
+        self._workers = list(dict.fromkeys([text, *pictures, *long]))
+        seconds, waiting = config.wait_seconds, config.waiting
+        self.lanes = {
+            "text": Lane("text", [text.embed], Bounds(items=32, cost=_BATCH, waiting=waiting, seconds=seconds), observe),
+            "image": Lane(
+                "image", [w.embed for w in pictures], Bounds(items=4, waiting=max(1, waiting // 8), seconds=seconds), observe
+            ),
+            "long": Lane(
+                "long", [w.embed for w in long], Bounds(items=1, waiting=max(1, waiting // 16), seconds=seconds), observe
+            ),
+        }
+
+    @property
+    def limits(self) -> Limits:
+        """The most that one input may be."""
+        return self.config.limits
+
+    def start(self) -> None:
+        """Begin to embed, in the running event loop."""
+        for lane in self.lanes.values():
+            lane.start()
+
+    async def stop(self) -> None:
+        """End, when what runs has run."""
+        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+        await asyncio.gather(*(asyncio.to_thread(worker.close) for worker in self._workers))
+
+    async def embed(self, queries: Sequence[Query]) -> list[Vector]:
+        """The full-size vector of each query.
+
+        Raises:
+            PanvecError: the first that cannot be embedded, with its index where there are several.
+            OverloadedError: too much is waiting.
+        """
+        rows = await self.rows(queries)
+        for index, row in enumerate(rows):
+            if isinstance(row, PanvecError):
+                raise row if len(rows) == 1 else _numbered(row, index)
+        return [row for row in rows if not isinstance(row, PanvecError)]
+
+    async def rows(self, queries: Sequence[Query]) -> list[Row]:
+        """The full-size vector or the error of each query.
+
+        Raises:
+            RequestError: too many inputs, or too much is waiting.
+        """
+        self._check(queries)
+        chosen: dict[str, list[int]] = {}
+        for index, query in enumerate(queries):
+            chosen.setdefault(lane_of(query.content), []).append(index)
+        rows: dict[int, Row] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = [
+                    (indices, group.create_task(self.lanes[name].submit([queries[i] for i in indices])))
+                    for name, indices in chosen.items()
+                ]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        for indices, part in parts:
+            rows.update(zip(indices, part.result(), strict=True))
+        return [rows[index] for index in range(len(queries))]
+
+    async def count(self, content: Content) -> int:
+        """The tokens that a content becomes. Media are decoded and seen for it.
+
+        Raises:
+            PanvecError: it cannot be read.
+        """
+        if all(isinstance(part, Text) for part in content):
+            return self.text_tokens(content)
+        tokens: int = await self._counter.count(content)
+        return tokens
+
+    def text_tokens(self, content: Content) -> int:
+        """The tokens of the texts of a content."""
+        tokenizer = self.embedder.tokenizer
+        if tokenizer is None:
+            return 0
+        return sum(len(tokenizer.encode(p.text, add_special_tokens=False).ids) for p in content if isinstance(p, Text))
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text of token ids of the model's own tokenizer.
+
+        Raises:
+            InputError: the model has no tokenizer of its own, or an id that it does not have.
+        """
+        tokenizer = self.embedder.tokenizer
+        if tokenizer is None:
+            raise InputError(f"{self.embedder.name} takes no token ids: send text")
+        if not ids or any(not 0 <= token < tokenizer.get_vocab_size() for token in ids):
+            raise InputError(
+                f"token ids are those of this model's tokenizer, 0 to {tokenizer.get_vocab_size() - 1}, not another's: "
+                "send text (LangChain: check_embedding_ctx_length=False)"
+            )
+        text: str = tokenizer.decode(list(ids))
+        return text
+
+    def size(self, dim: int | None) -> int:
+        """`dim`, or the model's longest.
+
+        Raises:
+            InputError: the model has no such size.
+        """
+        if dim is None:
+            return self.embedder.dims[0]
+        if dim not in self.embedder.dims:
+            raise InputError(f"no vectors of {dim} dimensions: the model has {', '.join(map(str, self.embedder.dims))}")
+        return dim
+
+    def _check(self, queries: Sequence[Query]) -> None:
+        if not queries:
+            raise InputError("there is nothing to embed: send at least one input")
+        if len(queries) > self.config.inputs:
+            raise InputError(
+                f"{len(queries)} inputs in one request are over the limit of {self.config.inputs}: send fewer at once"
+            )
+        for query in queries:
+            if len(query.content) > self.limits.parts:
+                raise InputError(f"a content of {len(query.content)} parts is over the limit of {self.limits.parts}: split it")
+
+
+def query(parts: Sequence[Any], task: Task | None) -> Query:
+    """The query for a content of `parts`.
+
+    Raises:
+        InputError: there are none.
+    """
+    content = Content(*parts)
+    return Query(content, task, sum(len(part.text) for part in content if isinstance(part, Text)))
+
+
+def lane_of(content: Content) -> str:
+    """text for short texts, image for pictures with short texts, long for everything else."""
+    texts = sum(len(part.text) for part in content if isinstance(part, Text))
+    if texts > _SHORT or not all(isinstance(part, Text | Image) for part in content):
+        return "long"
+    return "text" if all(isinstance(part, Text) for part in content) else "image"
+
+
+def _media_workers(text: Thread, config: ServeConfig) -> tuple[list[Any], list[Any]]:
+    if not config.media_processes:
+        return [text], [text]
+    made = [
+        [Process(config.model, config.limits, config.threads or 1) for _ in range(config.media_processes)] for _ in range(2)
+    ]
+    return made[0], made[1]
+
+
+def _numbered(error: PanvecError, index: int) -> PanvecError:
+    error.args = (f"input {index}: {error}",)
+    return error

@@ -1,0 +1,127 @@
+"""Running the app on uvicorn: headers that must come in time, and SIGTERM that lets what was taken be finished."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from panvec.models.embedder import Embedder
+from panvec.server.app import create_app
+from panvec.server.config import ServeConfig
+from panvec.server.front import LOG, JsonLines
+from panvec.server.keys import Keys
+
+_HEADER_SECONDS = 10.0
+_DRAIN_SECONDS = 600
+_CONNECTIONS = 1024
+
+
+class TimedProtocol(HttpToolsProtocol):
+    """HTTP, where the headers of a connection's first request must be there within ten seconds of its beginning."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().connection_made(transport)
+        self._late = self.loop.call_later(_HEADER_SECONDS, transport.abort)
+
+    def on_message_begin(self) -> None:
+        """Start it again for the next request of the connection."""
+        super().on_message_begin()
+        if self._late is None:
+            self._late = self.loop.call_later(_HEADER_SECONDS, self.transport.abort)
+
+    def on_headers_complete(self) -> None:
+        """Stop it."""
+        self._stop()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop it."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _stop(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals end the server in order, and the process then ends with 0: uvicorn would send itself the signal again."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        await super().startup(sockets)
+        for server in self.servers:
+            for sock in server.sockets:
+                host, port = sock.getsockname()[:2]
+                LOG.info("listening", extra={"fields": {"host": host, "port": port}})
+
+
+def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> bool:
+    """Serve until a signal comes; port 0 is any free one, named in the log.
+
+    Returns:
+        Whether the server had started.
+
+    Raises:
+        PanvecError: the model cannot be loaded.
+    """
+    _log_lines()
+    embedder = Embedder(config.model, threads=config.threads, limits=config.limits)
+    embedder.embed("ready")
+    app = create_app(embedder, config, keys)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=TimedProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            limit_concurrency=_CONNECTIONS,
+        )
+    )
+    server.run()
+    return server.started
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server on `host`."""
+    return host in ("localhost", "127.0.0.1", "::1")
+
+
+def check_state(folder: Path) -> None:
+    """Make the folder of files and batches, for its owner only."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _log_lines() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    LOG.handlers, LOG.propagate = [handler], False
+    LOG.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").handlers = [handler]
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").propagate = False

@@ -1,0 +1,89 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import google.genai
+import httpx
+import openai
+import pytest
+
+KEY = "a-key-that-clients-must-send"
+
+
+@dataclass
+class Server:
+    """A running `panvec serve`, and its log."""
+
+    process: subprocess.Popen[str]
+    url: str
+    log_path: Path
+    clients: list[google.genai.Client] = field(default_factory=list)
+    """Kept, as google-genai closes a client that nothing holds, also while its `models` are in use."""
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log_path.read_text().splitlines()]
+
+    def http(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+
+    def gemini(self, **options: Any) -> google.genai.Client:
+        self.clients.append(google.genai.Client(api_key="none", http_options={"base_url": self.url, **options}))
+        return self.clients[-1]
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, **options)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+Serve = Callable[..., Any]
+
+
+@contextmanager
+def running(folder: Path, *arguments: object, environment: dict[str, str] | None = None) -> Iterator[Server]:
+    """`panvec serve ARGUMENTS` on a free port, with state and log in `folder`."""
+    log_path = folder / "log"
+    command = [sys.executable, "-m", "panvec", "serve", "--port", "0", "--state", str(folder / "state"), *map(str, arguments)]
+    with log_path.open("w") as log:
+        process = subprocess.Popen(command, stderr=log, text=True, env=os.environ | (environment or {}))
+    try:
+        yield Server(process, _address(process, log_path), log_path)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+def _address(process: subprocess.Popen[str], log_path: Path) -> str:
+    import time
+
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        for line in log_path.read_text().splitlines():
+            if '"listening"' in line and line.endswith("}"):
+                return f"http://127.0.0.1:{json.loads(line)['port']}"
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log_path.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests that only ask."""
+    with running(tmp_path_factory.mktemp("server"), "--alias", "gemini-embedding-2") as server:
+        yield server
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Starts a server of the test's own: `with serve("--option") as server`."""
+    return lambda *arguments, **options: running(tmp_path, *arguments, **options)
