@@ -39,7 +39,7 @@ def models(as_json: AsJson = False) -> None:
 
       panvec models --json
     """
-    from panvec.models.embedder import MODELS
+    from panvec.models.registry import MODELS
 
     if as_json:
         print(json.dumps([asdict(card) for card in MODELS.values()]))
@@ -47,3 +47,5 @@ def models(as_json: AsJson = False) -> None:
     for card in MODELS.values():
         print(f"{card.name}: {card.summary}")
         print(f"  dims {', '.join(map(str, card.dims))}; {', '.join(card.modalities)}; {card.licence}")
+        if card.extra:
+            print(f'  needs pip install "panvec[{card.extra}]"')

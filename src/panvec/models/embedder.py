@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from panvec.content import Content, Limits, Medium, Text, as_content
 from panvec.errors import InputError, ModelError, PanvecError
+from panvec.models.registry import MODELS, ModelCard, Request, load
 from panvec.tasks import Task, as_task
 
 if TYPE_CHECKING:
     import PIL.Image
+
+__all__ = ["MODELS", "WHOLE", "Description", "Embedder", "Model", "ModelCard", "PartDescription", "Span", "Vector", "shorten"]
 
 Vector: TypeAlias = NDArray[np.float32]
 Input: TypeAlias = "Content | Text | Medium | str | Path | PIL.Image.Image"
@@ -60,17 +63,6 @@ class Description:
     windows: int
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """A line about a model that `Embedder` can load."""
-
-    name: str
-    summary: str
-    dims: tuple[int, ...]
-    modalities: tuple[str, ...]
-    licence: str
-
-
 class Model(Protocol):
     """What an `Embedder` needs of a model. Vectors are float32 of the full dimension, of length 1."""
 
@@ -93,63 +85,37 @@ class Model(Protocol):
         ...
 
 
-def _load_nano(folder: Path | None, engine: str, threads: int | None) -> Model:
-    from panvec.models.nano.config import WEIGHTS
-    from panvec.models.nano.model import Nano
-
-    return Nano(folder or WEIGHTS, engine=engine, threads=threads)
-
-
-MODELS: dict[str, ModelCard] = {
-    "nano": ModelCard(
-        "nano",
-        "the embedded default: multilingual-e5-small, EfficientNet-Lite2 and Whisper base, joined; offline, no torch",
-        (384, 256, 128, 64),
-        ("text", "image", "audio", "video", "document"),
-        "MIT and Apache-2.0 parts; see NOTICE",
-    )
-}
-_LOADERS: dict[str, Callable[[Path | None, str, int | None], Model]] = {"nano": _load_nano}
-
-
-def _load(model: str | Path, engine: str, threads: int | None) -> Model:
-    if str(model) in _LOADERS:
-        return _LOADERS[str(model)](None, engine, threads)
-    if (Path(model) / "manifest.json").is_file():
-        return _load_nano(Path(model), engine, threads)
-    raise InputError(
-        f"unknown model {str(model)!r}: use one of {', '.join(map(repr, MODELS))}, or a folder that panvec release wrote"
-    )
-
-
 class Embedder:
     """Any mix of text, images, audio, video and documents to vectors of one space.
 
     Args:
-        model: a name in `MODELS`, or a folder of released weights.
-        engine: what runs the model: ONNX Runtime, or torch (needs `panvec[train]`).
-        threads: the most threads a computation uses (default: the cores there are, at most 4).
+        model: "nano", a folder of released weights, a name or a folder of a sentence-transformers model (`panvec[hub]`),
+            or "gemini:MODEL" or "openai:MODEL" (`panvec[remote]`): see docs/models.md.
+        engine: what runs nano: "onnx" (ONNX Runtime, the default), or "torch" (needs `panvec[train]`).
+        threads: the most threads a computation uses (nano's default: the cores there are, at most 4).
         limits: the most that one input may be.
-        allow_network: permits http(s) URLs as sources.
+        allow_network: permits http(s) URLs as sources, the download of a model, and a model hosted elsewhere.
+        options: what only some models take: `HubOptions` or `RemoteOptions`.
 
     Raises:
-        InputError: no such model.
-        ModelError: its weights are missing or damaged.
+        InputError: no such model, or no such option.
+        ModelError: its weights are missing or damaged, or the extra it needs is not installed.
     """
 
     def __init__(
         self,
         model: str | Path = "nano",
         *,
-        engine: Literal["onnx", "torch"] = "onnx",
+        engine: Literal["onnx", "torch"] | None = None,
         threads: int | None = None,
         limits: Limits | None = None,
         allow_network: bool = False,
+        **options: Any,
     ) -> None:
         self.name = str(model)
         self.limits = limits or Limits()
         self.allow_network = allow_network
-        self._model = _load(model, engine, threads)
+        self._model = load(Request(self.name, engine, threads, allow_network, options))
         self.space_id: str = self._model.space_id
         self.dims: tuple[int, ...] = self._model.dims
         self.modalities: tuple[str, ...] = self._model.modalities

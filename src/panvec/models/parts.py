@@ -1,0 +1,31 @@
+"""The parts of a content, made ready to be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
+from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
+from panvec.media.kinds import detect
+from panvec.media.source import resolve
+
+TypedPart: TypeAlias = "Text | Image | Audio | Video | Document"
+
+
+def typed_parts(content: Content, limits: Limits) -> Iterator[TypedPart]:
+    """The parts of a content, each path as the modality that its file holds, each source readable as often as needed.
+
+    Raises:
+        MediaError: a file that is missing or of no known kind. LimitError: one that is too large.
+    """
+    for part in content:
+        yield settled(part if isinstance(part, Text | Medium) else detect(part, limits), limits)
+
+
+def settled(part: TypedPart, limits: Limits) -> TypedPart:
+    """The same part on bytes if its source can be read only once (a file object), or had better be (a URL)."""
+    if isinstance(part, Text) or not (hasattr(part.source, "read") or (isinstance(part.source, str) and ":" in part.source)):
+        return part
+    blob = resolve(part, limits)
+    return part if blob.path is not None else replace(part, source=blob.read())

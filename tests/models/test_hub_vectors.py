@@ -1,0 +1,165 @@
+"""Vectors of hub models against transformers called directly, on tiny models of the same shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from panvec import Audio, Content, Embedder, Image, Limits, Text, Video
+from panvec.media.audio import read_audio
+from panvec.media.image import read_image
+from panvec.media.video import read_video
+
+SAME = 0.9999
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 255, (120, 160, 3), np.uint8)
+OTHER = RNG.integers(0, 255, (200, 90, 3), np.uint8)
+SOUND = (0.3 * np.sin(np.arange(24_000) / 7)).astype(np.float32)
+FRAMES = RNG.integers(0, 255, (5, 96, 128, 3), np.uint8)
+ONE_A_SECOND = {"fps": 1.0, "total_num_frames": 5, "duration": 5.0, "frames_indices": list(range(5))}
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def reference(folder: Path, text: str, *, last: bool = False, **media: Any) -> np.ndarray:
+    """What transformers alone makes of a rendered text with its media."""
+    from transformers import AutoModel, AutoProcessor
+
+    processor, model = AutoProcessor.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    features = processor(text=[text], return_tensors="pt", add_special_tokens=False, **media)
+    with torch.inference_mode():
+        states = model(**features).last_hidden_state[0].numpy()
+    return states[-1] if last else states.mean(0)
+
+
+def audible(path: Path) -> tuple[np.ndarray, list[float], float, np.ndarray]:
+    """Frames, their seconds, the length and the sound of a video of one clip."""
+    (clip,) = read_video(Video(path), Limits(), fps=1.0, seconds=30.0, at_least=448)
+    return np.stack([f.pixels for f in clip.frames]), [f.seconds for f in clip.frames], clip.end, clip.sound
+
+
+GEMMA: dict[str, tuple[Content, str, dict[str, Any]]] = {
+    "text": (Content("a dog catches a ball"), "a dog catches a ball", {}),
+    "image": (Content(Image(PICTURE)), "<|image|>", {"images": [[PICTURE]]}),
+    "audio": (Content(Audio(SOUND, hz=16_000)), "<|audio|>", {"audio": [SOUND]}),
+    "video": (
+        Content(Video(FRAMES, fps=1)),
+        "<|video|>",
+        {"videos": [FRAMES], "videos_kwargs": {"do_sample_frames": False, "video_metadata": [ONE_A_SECOND]}},
+    ),
+    "texts": (Content("first", Text(" then second")), "first then second", {}),
+    "pictures": (Content(Image(OTHER), Image(PICTURE)), "<|image|><|image|>", {"images": [[OTHER, PICTURE]]}),
+    "interleaved": (
+        Content("see ", Image(PICTURE), " hear ", Audio(SOUND, hz=16_000), Video(FRAMES, fps=1), " and again ", Image(OTHER)),
+        "see <|image|> hear <|audio|><|video|> and again <|image|>",
+        {
+            "images": [[PICTURE, OTHER]],
+            "audio": [SOUND],
+            "videos": [FRAMES],
+            "videos_kwargs": {"do_sample_frames": False, "video_metadata": [ONE_A_SECOND]},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GEMMA)
+def test_gemma_equals_transformers(gemma: Embedder, models: Path, name: str) -> None:
+    content, text, media = GEMMA[name]
+    expected = reference(models / "gemma2", f"<bos>{text}<eos>", **media)
+    assert cosine(gemma.embed(content)[0], expected) >= SAME
+
+
+def test_gemma_prompts_are_its_own(gemma: Embedder, models: Path) -> None:
+    prompted = {
+        "search query": "task: search result | query: ",
+        "document": "title: none | text: ",
+        "code retrieval": "task: code retrieval | query: ",
+        "similarity": "task: sentence similarity | query: ",
+        None: "",
+    }
+    for task, prompt in prompted.items():
+        expected = reference(models / "gemma2", f"<bos>{prompt}rain<eos>")
+        assert cosine(gemma.embed("rain", task=task)[0], expected) >= SAME
+
+
+def test_gemma_hears_a_video_second_by_second(gemma: Embedder, models: Path, media: Path) -> None:
+    path = media / "big-rabbit.mp4"
+    frames, times, seconds, sound = audible(path)
+    metadata = {
+        "fps": 100.0,
+        "total_num_frames": 10_000,
+        "duration": seconds,
+        "frames_indices": [round(t * 100) for t in times],
+    }
+    given = {
+        "videos": [frames],
+        "audio": [sound],
+        "audio_from_video_indices": [0],
+        "load_audio_from_video": True,
+        "videos_kwargs": {"do_sample_frames": False, "video_metadata": [metadata], "add_timestamps": True},
+    }
+    expected = reference(models / "gemma2", "<bos><|video|><eos>", **given)
+    found = gemma.embed(Video(path))[0]
+    assert cosine(found, expected) >= SAME
+    silent = reference(models / "gemma2", "<bos><|video|><eos>", videos=[frames], videos_kwargs={"do_sample_frames": False})
+    assert cosine(found, silent) < SAME
+
+
+def test_gemma_of_files_and_of_decoded_files(gemma: Embedder, models: Path, media: Path) -> None:
+    bark = np.concatenate([sound.samples for sound in read_audio(Audio(media / "dog-bark.ogg"), Limits(), seconds=30)])
+    rocket = read_image(Image(media / "rocket.jpg"), Limits(), at_least=2000)
+    expected = reference(models / "gemma2", "<bos>a <|image|>b <|audio|><eos>", images=[[rocket]], audio=[bark])
+    found = gemma.embed(Content("a ", media / "rocket.jpg", "b ", media / "dog-bark.ogg"))[0]
+    assert cosine(found, expected) >= SAME
+
+
+VISION = "<|vision_start|>{}<|vision_end|>"
+SAMPLED = {"videos": [FRAMES], "videos_kwargs": {"do_sample_frames": False, "video_metadata": [ONE_A_SECOND]}}
+QWEN: dict[str, tuple[Content, str, dict[str, Any]]] = {
+    "text": (Content("a dog catches a ball"), "a dog catches a ball", {}),
+    "image": (Content(Image(PICTURE)), VISION.format("<|image_pad|>"), {"images": [[PICTURE]]}),
+    "video": (Content(Video(FRAMES, fps=1)), VISION.format("<|video_pad|>"), SAMPLED),
+    "interleaved": (
+        Content("see ", Image(PICTURE), " then ", Video(FRAMES, fps=1), " and ", Image(OTHER), " end"),
+        f"see {VISION.format('<|image_pad|>')} then {VISION.format('<|video_pad|>')} and {VISION.format('<|image_pad|>')} end",
+        {"images": [[PICTURE, OTHER]], **SAMPLED},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QWEN)
+def test_qwen_equals_transformers(qwen: Embedder, models: Path, name: str) -> None:
+    content, text, media = QWEN[name]
+    rendered = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
+    assert cosine(qwen.embed(content)[0], reference(models / "qwen3_vl", rendered, last=True, **media)) >= SAME
+    system = "<|im_start|>system\nRetrieve what is asked for.<|im_end|>\n"
+    expected = reference(models / "qwen3_vl", system + rendered, last=True, **media)
+    assert cosine(qwen.embed(content, task="search query")[0], expected) >= SAME
+
+
+def test_bert_equals_transformers(bert: Embedder, models: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(models / "bert"), AutoModel.from_pretrained(models / "bert").eval()
+    with torch.inference_mode():
+        states = model(**tokenizer("query: rain", return_tensors="pt")).last_hidden_state[0].numpy()
+    assert cosine(bert.embed("rain", task="search query")[0], states.mean(0)) >= SAME
+
+
+@pytest.mark.parametrize("model", ["gemma", "qwen"])
+def test_batches_equal_singles(model: str, media: Path, request: pytest.FixtureRequest) -> None:
+    embedder: Embedder = request.getfixturevalue(model)
+    made = [content for content, _, _ in (GEMMA if model == "gemma" else QWEN).values()]
+    items: list[Any] = [*made, "one", media / "pancakes.md", "another, longer than the first", *made[::-1]]
+    if model == "gemma":
+        items += [Content("rabbit: ", media / "big-rabbit.mp4"), media / "bicycle.gif", Audio(SOUND[:9000], hz=16_000)]
+    together = embedder.embed(items, task="document")
+    assert together.shape == (len(items), embedder.dims[0])
+    for row, item in zip(together, items, strict=True):
+        assert cosine(row, embedder.embed([item], task="document")[0]) >= SAME
