@@ -26,7 +26,7 @@ tasks:
   tones:
     {{data: [tones], batch: 4, augmented: 1, prompt_dropout: 0.5, loss: {{learn_temperature: true, spread_out: 0.1}}}}
 stages:
-  - {{name: first, steps: 4, rate: 1.0e-3, warmup: 1, mixture: {{photos: 1, tones: 1}}}}
+  - {{name: first, steps: 4, rate: 1.0e-3, warmup: 1, trunk: false, mixture: {{photos: 1, tones: 1}}}}
   - {{name: second, steps: 4, rate: 1.0e-3, warmup: 0, schedule: cosine, mine: true, mixture: {{photos: 1, tones: 1}}}}
 mining: {{ranks: [0, 9], margin: 0.0, count: 2}}
 soup: {{checkpoints: 2, every: 4}}

@@ -30,6 +30,7 @@ from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
+from panvec.training.classes import imagine_classes
 from panvec.training.log import Log
 from panvec.training.mining import mine
 from panvec.training.nano import NanoLearner, is_text
@@ -89,6 +90,7 @@ class Training:
         self.batches = Batches(recipe, self.learner, self.pairs)
         self._schedules: dict[int, Schedule] = {}
         self._mined: set[int] = set()
+        self._entered: int | None = None
         self._prepare_everything()
         self._begin()
 
@@ -133,8 +135,11 @@ class Training:
         return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
 
     def _enter(self, step: int) -> None:
-        """Where a stage begins, or a run goes on in one: the hard negatives that the stage asks for."""
+        """Where a stage begins, or a run goes on in one: whether the trunk is held, the hard negatives that are asked for."""
         stage, number, before = self._stage(step)
+        if number != self._entered:
+            self.learner.hold_trunk(not stage.trunk)
+            self._entered = number
         if not stage.mine or number in self._mined:
             return
         path = self.place.run / f"mined-{number}.json"
@@ -165,7 +170,7 @@ class Training:
 
     def trained(self) -> dict[str, Tensor]:
         """What is trained, by name: the learner's and the learned temperatures."""
-        names = {name for name, parameter in self.learner.named_parameters() if parameter.requires_grad}
+        names = {f"model.{name}" for name in self.learner.trained}
         state = {name: _whole(value) for name, value in self.learner.state_dict().items()}
         kept = {
             name: value for name, value in state.items() if name in names or name.endswith((".mean", ".gain", "first_head"))
@@ -207,11 +212,23 @@ class Training:
         for name, pairs in self.pairs.items():
             self.pairs[name] = [pair for pair in pairs if not any(key in broken for key in media_of(pair))]
         self.log.left_out({f"{modality} {path}": reason for (modality, path), reason in broken.items()})
+        self._add_classes()
         if self.rank == 0:
             texts = list(dict.fromkeys(self.batches.prompted_texts()))
             self.learner.preparer.pool(texts, self.log.counter(len(texts), "texts"))
         _wait()
         self.learner.preparer.reload()
+
+    def _add_classes(self) -> None:
+        asking = [name for name in self.pairs if self.recipe.tasks[name].classes]
+        pictures = sorted(
+            {key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair) if key[0] == "image"}
+        )
+        if asking and not pictures:
+            raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
+        imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures) if asking else []
+        for name in asking:
+            self.pairs[name] = [*self.pairs[name], *imagined]
 
     def _begin(self) -> None:
         if checkpoint.steps(self.place.run):
@@ -229,7 +246,7 @@ class Training:
             fully_shard(self.learner)
         groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, parameter in self.learner.model.named_parameters():
-            if parameter.requires_grad:
+            if name in self.learner.trained:
                 groups.setdefault((share_of_rate(name, self.recipe.model.rates), parameter.ndim > 1), []).append(parameter)
         if learned := list(self.objective.parameters()):
             groups.setdefault((1.0, False), []).extend(learned)
@@ -318,7 +335,7 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
     for name in sorted(used):
         sources = [recipe.sources[source] for source in recipe.tasks[name].data]
         pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
-        if not pairs:
+        if not pairs and not recipe.tasks[name].classes:
             raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
         found[name] = pairs
     return found

@@ -6,6 +6,7 @@ each step. A content that is a text alone is its cached pooled output through th
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from panvec.models.nano.sequence import Array
 from panvec.training.prepared import CELL, MARKER, STATE, WORD, Augmentation, Prepared, Preparer
 
 IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
+_BEFORE_TRUNK = ("vision.token", "vision.classes", "audio.token", "audio.reduce", "markers", "adapters")
+"""What the trunk's outputs depend on."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Item:
 
     prepared: Prepared
     words: Array
+    key: Hashable = None
+    """What the item was made from."""
 
 
 class NanoLearner(nn.Module):
@@ -62,19 +67,24 @@ class NanoLearner(nn.Module):
         super().__init__()
         self.config, self.dropout = config, dropout
         self.preparer = preparer
+        self._held: dict[Hashable, Tensor] | None = None
         self.model = NanoModule(config).load_frozen(folder)
         if rank:
             torch.manual_seed(0)
             self.model.add_adapters(rank)
-        self.first_head = nn.Buffer(torch.eye(config.dim))
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] in trained and not name.startswith("vision.classifier"))
+        self.first_head = nn.Buffer(torch.zeros(config.dim + 1, config.dim))
+        self.trained = {
+            name
+            for name, _ in self.model.named_parameters()
+            if name.split(".")[0] in trained and not name.startswith("vision.classifier")
+        }
+        self.hold_trunk(False)
 
     def start_released(self, folder: Path = WEIGHTS) -> None:
         """Go on from released connectors and head."""
         self.model.load_trained(folder)
         with torch.no_grad():
-            self.first_head.copy_(self.model.head.weight)
+            self.keep_head()
 
     def prepare(
         self, sides: list[Side], prompts: list[str], augmentations: list[Augmentation | None] | None = None
@@ -88,12 +98,16 @@ class NanoLearner(nn.Module):
         sums = iter(self.preparer.pooled([(prompt, side[0][1]) for side, prompt, _ in each if is_text(side)]))
         return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt, draw) for side, prompt, draw in each]
 
+    def keep_head(self) -> None:
+        """Remember the head as it is: the space in which `before_training` gives texts."""
+        self.first_head.copy_(torch.cat([self.model.head.weight.T, self.model.head.bias[None]]))
+
     def before_training(self, items: list[Pooled | Item]) -> tuple[NDArray[np.int64], Tensor]:
         """Which of the items are texts alone, and those texts' unit vectors in the first head's space `[texts, 384]`."""
         places = np.array([i for i, item in enumerate(items) if isinstance(item, Pooled)], np.int64)
         sums = [item.sums for item in items if isinstance(item, Pooled)]
-        vectors = self._tensor(np.stack(sums)) @ self.first_head.T if sums else self.first_head.new_empty(0, self.config.dim)
-        return places, F.normalize(vectors, dim=-1)
+        pooled = self._tensor(np.stack(sums)) if sums else self.first_head.new_empty(0, self.config.dim)
+        return places, F.normalize(F.normalize(pooled, dim=-1) @ self.first_head[:-1] + self.first_head[-1], dim=-1)
 
     def forward(self, items: list[Pooled | Item]) -> Tensor:
         """Unit vectors `[items, 384]`."""
@@ -106,7 +120,8 @@ class NanoLearner(nn.Module):
         if media:
             found = self.sums([item for item in items if isinstance(item, Item)])
             totals = totals.index_copy(0, self._index(media), found)
-        return F.normalize(self.model.head(totals), dim=-1)
+        vectors: Tensor = self.model.head(totals)
+        return vectors
 
     @property
     def device(self) -> torch.device:
@@ -121,21 +136,43 @@ class NanoLearner(nn.Module):
         joined = _join([_words(before), *parts, _words([trunk.end_id])])
         if len(joined) > trunk.positions:
             joined = _cut(joined, trunk.positions)
-        return Item(joined, self.preparer.engine.words(joined.rows[joined.kinds == WORD]))
+        words = self.preparer.engine.words(joined.rows[joined.kinds == WORD])
+        return Item(joined, words, (side, prompt if spoken else "", augmentation))
+
+    def hold_trunk(self, hold: bool) -> None:
+        """Whether the trunk's sums of media stay as they are from now on, and are computed once: only skips and head learn."""
+        self._held = {} if hold else None
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self.trained and not (hold and name.startswith(_BEFORE_TRUNK)))
 
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
+        if self._held is None:
+            trunk, skips = self._sums(items)
+            return trunk + skips
+        missing = [item for item in items if item.key not in self._held]
+        if missing:
+            training = self.training
+            with torch.no_grad():
+                found = self.eval()._sums(missing)[0]
+            self.train(training)
+            self._held |= {item.key: row for item, row in zip(missing, found, strict=True)}
+        return torch.stack([self._held[item.key] for item in items]) + self._sums(items, trunk=False)[1]
+
+    def _sums(self, items: list[Item], *, trunk: bool = True) -> tuple[Tensor, Tensor]:
+        """The trunk's gated sums, zero without `trunk`, and the sums of the skips, each `[items, 384]`."""
         table, skips, gates, starts = self._table(items)
         lengths = [len(item.prepared) for item in items]
         places = np.zeros((len(items), max(lengths)), np.int64)
         mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
         places[mask] = np.concatenate([_places(item.prepared, start) for item, start in zip(items, starts, strict=True)])
         chosen, present = self._index(places), self._index(mask).bool()
-        weights = gates[chosen] * present
+        around = (skips[chosen] * present[..., None]).sum(1)
+        if not trunk:
+            return torch.zeros_like(around), around
         soft = np.zeros(mask.shape, np.float32)
         soft[mask] = np.concatenate([item.prepared.kinds != WORD for item in items])
-        sums = self.model.sums(table[chosen], present, weights, self._tensor(soft))
-        return sums + (skips[chosen] * present[..., None]).sum(1)
+        return self.model.sums(table[chosen], present, gates[chosen] * present, self._tensor(soft)), around
 
     def _table(self, items: list[Item]) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
         """Every word, cell, state and marker of the items as rows of one table: tokens, skips, gates.

@@ -31,12 +31,16 @@ from panvec.models.nano.config import CONFIG, MARKERS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
 from panvec.models.nano.export import Graph, audio_states, vision_cells
 from panvec.models.nano.features import log_mel, pixels
-from panvec.models.nano.sequence import Array, Frame, Positions, Sequence, Window, time_code, windows
+from panvec.models.nano.sequence import Array, Frame, Positions, Sequence, Window, join, time_code, windows
 
 PromptedText: TypeAlias = tuple[str, str]
 """A prompt and a text."""
 WORD, CELL, STATE, MARKER = range(4)
 """What stands at a position."""
+CLASS = "class"
+"""The modality of a made-up picture of one of the vision tower's classes, by its number (`panvec.training.classes`)."""
+_MOST_KEPT = 4_000_000_000
+"""Bytes of prepared media that are kept in memory."""
 _VERSION = "1"
 _KEY = 16
 _HZ = 16_000
@@ -101,8 +105,12 @@ class Recorder:
         self.times.append(np.zeros(dim, np.float32) if seconds is None else time_code(seconds, dim))
         return self._keep(MARKER, self.markers, [MARKERS.index(name)])
 
+    def keep_cells(self, cells: list[NDArray[np.float16]]) -> Positions:
+        """Cells `[1280]` as they are."""
+        return self._keep(CELL, self.cells, cells)
+
     def _see(self, picture: NDArray[np.uint8], grid: slice) -> Positions:
-        return self._keep(CELL, self.cells, list(self.towers.see(pixels(picture, self.config.vision))[grid]))
+        return self.keep_cells(list(self.towers.see(pixels(picture, self.config.vision))[grid]))
 
     def _keep(self, kind: int, kept: list[Any], new: list[Any]) -> Positions:
         rows = np.arange(len(kept), len(kept) + len(new))
@@ -166,6 +174,9 @@ class Preparer:
         self._parts.mkdir(parents=True, exist_ok=True)
         self._texts = TextVectors(cache / f"texts-{revision}", config.dim)
         self._hashes: dict[str, str] = {}
+        self._kept: dict[tuple[PartKey, Augmentation | None], Prepared] = {}
+        self._bytes = 0
+        self.class_cells = np.empty((0, config.vision.dim), np.float16)
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""
@@ -179,8 +190,16 @@ class Preparer:
         """
         if key[0] == "text":
             return self._made(Text(key[1]))
-        with np.load(self.prepare(key, augmentation), allow_pickle=False) as stored:
-            return Prepared(**{name: stored[name] for name in stored.files})
+        if key[0] == CLASS:
+            return self._imagined(int(key[1]))
+        if (key, augmentation) not in self._kept:
+            with np.load(self.prepare(key, augmentation), allow_pickle=False) as stored:
+                part = Prepared(**{name: stored[name] for name in stored.files})
+            if self._bytes > _MOST_KEPT:
+                return part
+            self._bytes += sum(array.nbytes for array in vars(part).values())
+            self._kept[key, augmentation] = part
+        return self._kept[key, augmentation]
 
     def prepare(self, key: PartKey, augmentation: Augmentation | None = None) -> Path:
         """The file in the cache that holds a medium, made if it is not there. Raises as `part` does."""
@@ -219,6 +238,12 @@ class Preparer:
         before = Positions.words([trunk.begin_id, *self.ids(prompt.rstrip())], dim)
         frame = Frame(before, Positions.words([trunk.end_id], dim))
         return windows(Positions.words(self.ids(text), dim), frame, trunk.positions, self.config.overlap)
+
+    def _imagined(self, number: int) -> Prepared:
+        recorder = Recorder(self._towers, self.config)
+        cells = [self.class_cells[number]] * self.config.vision.image_grid**2
+        pieces = [recorder.marker("image"), recorder.keep_cells(cells), recorder.marker("/image")]
+        return recorder.prepared(join(pieces, self.config.dim))
 
     def _made(self, part: Part) -> Prepared:
         recorder = self._builder.soft = Recorder(self._towers, self.config)

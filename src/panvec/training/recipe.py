@@ -60,8 +60,10 @@ class Loss(_Part):
 class Task(_Part):
     """Pairs that are drawn together, one batch from one task."""
 
-    data: tuple[str, ...]
+    data: tuple[str, ...] = ()
     """Names of sources."""
+    classes: bool = False
+    """Also made-up pictures of the vision tower's own classes, with their names."""
     batch: Count = 256
     swap: bool = False
     """Queries and positives change places."""
@@ -99,6 +101,9 @@ class Stage(_Part):
     """Task to how often it is drawn."""
     mine: bool = False
     """Hard negatives are mined with the model as it is when the stage begins."""
+    trunk: bool = True
+    """False: what the trunk gives of each medium is kept from its first use on, and only the skips around it and the head
+    learn. Such a step takes a tenth of the time."""
 
 
 class Mining(_Part):

@@ -7,7 +7,6 @@ and the mean vector of the texts that describe it: seconds of work, and already 
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -20,13 +19,12 @@ from torch import Tensor
 from panvec.data.pairs import Pair, Side
 from panvec.models.nano.config import DIMS, MARKERS, WEIGHTS
 from panvec.models.nano.connectors import AudioConnector
+from panvec.training.classes import class_cells, class_names
 from panvec.training.nano import Item, NanoLearner
 
 Described: TypeAlias = tuple[Side, list[str]]
 """A medium alone in its content, and its texts."""
 _LEAST = 1e-3
-_CLASS_STEP = 10.0
-"""How far a class is from the mean picture; at 10 made-up classes are about as far as real pictures."""
 _CLASS_SCALE = 300.0
 """Class names weigh so much more than features that the ridge hardly shrinks what they say."""
 _TEXT_NORM = 4.5
@@ -47,15 +45,15 @@ def start(
     described = [found for pair in pairs if (found := _described(pair)) is not None]
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
     if pictures:
-        names = json.loads((weights / "vision_classes.json").read_text(encoding="utf-8"))
-        _fit_vision(learner, pictures, ridge, class_weight, names)
+        _fit_vision(learner, pictures, ridge, class_weight, class_names(weights))
     if sounds:
         _fit_audio(learner, sounds, ridge)
     texts = sorted({text for _, texts in described for text in texts})
     with torch.no_grad():
         pooled = F.normalize(torch.from_numpy(learner.preparer.pooled([("query: ", t) for t in texts[:20_000]])), dim=-1)
         learner.model.head.weight.copy_(nested_rotation(pooled))
-        learner.first_head.copy_(learner.model.head.weight)
+        learner.model.head.bias.copy_(-learner.model.head.weight @ pooled.mean(0))
+        learner.keep_head()
 
 
 def _described(pair: Pair) -> Described | None:
@@ -73,7 +71,7 @@ def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
     def rows(text: str) -> Tensor:
         return torch.from_numpy(preparer.engine.words(np.asarray(preparer.ids(text), np.int64))).mean(0)
 
-    names = json.loads((weights / "vision_classes.json").read_text(encoding="utf-8"))
+    names = class_names(weights)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         model.vision.classes.copy_(F.normalize(torch.stack([rows(", ".join(n)) for n in names]), dim=-1) * _WORD_NORM)
@@ -103,7 +101,7 @@ def _fit_vision(
     classes = _mean_texts(learner, [[f"a photo of a {name}" for name in each] for each in names])
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
-        made_up = _class_cells(features, connector.classifier.weight)
+        made_up = class_cells(features, connector.classifier.weight)
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if class_weight else []
         target = torch.cat([texts, classes]) if class_weight else texts
@@ -152,13 +150,6 @@ def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) 
     lengths = torch.tensor([len(item.prepared) for item in items])
     sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
     return (lengths[:, None] * texts * _TEXT_NORM - sums) / counts[:, None]
-
-
-def _class_cells(features: Tensor, classifier: Tensor) -> Tensor:
-    """A cell for each class `[classes, features]`."""
-    centred = features - features.mean(0)
-    rows = classifier - classifier.mean(0)
-    return features.mean(0) + _CLASS_STEP * rows @ (centred.T @ centred / len(centred))
 
 
 def _repeated(item: Item, cell: Tensor) -> Item:

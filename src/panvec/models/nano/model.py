@@ -44,7 +44,7 @@ class Nano:
         self.int8_ranges = {int(dim): np.asarray(r, np.float32) for dim, r in manifest["int8_ranges"].items()}
         self.engine = _engine(engine, folder, threads)
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
-        self._head = trained["head.weight"]
+        self._head, self._bias = trained["head.weight"], trained.get("head.bias", np.zeros(config.dim, np.float32))
         self._builder = Builder(SoftTokens(self.engine, trained, config), folder, config)
         self.tokenizer = self._builder.tokenizer
         self._frames: dict[str, Frame] = {}
@@ -109,7 +109,7 @@ class Nano:
         for positions, group in zip(contents, cut, strict=True):
             total = sums[row : row + len(group)].sum(0) + positions.skips.sum(0)
             row += len(group)
-            vectors.append(shorten(self._head @ total, self.config.dim))
+            vectors.append(shorten(self._head @ shorten(total, self.config.dim) + self._bias, self.config.dim))
         return vectors
 
     def windows(self, positions: Positions, prompt: str) -> list[Window]:

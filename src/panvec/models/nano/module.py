@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
@@ -12,15 +13,29 @@ from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
-_OPTIONAL = ("vision.classifier", "vision.class_skips")
-"""What a weights folder may lack: it lies with the tower, or the connectors are older and it stays zero."""
+_OPTIONAL = ("vision.classifier", "vision.class_skips", "head.bias", "adapters.")
+"""What a weights folder may lack: it lies with the tower, or the connectors are older and it begins as nothing."""
+
+
+class Head(nn.Linear):
+    """Pooled sums `[..., 384]` to unit vectors: to length 1, an affine map, to length 1.
+
+    The bias takes away what all vectors have in common (e5's cone: cosines of unrelated texts are .7 and more), the
+    matrix weighs what tells contents apart and orders it, so that prefixes are the nested dims.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim, dim)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, sums: Tensor) -> Tensor:  # noqa: D102
+        return F.normalize(super().forward(F.normalize(sums, dim=-1)), dim=-1)
 
 
 class NanoModule(nn.Module):
     """panvec-nano in torch: what training changes and what ONNX Runtime is held against.
 
-    `see` and `hear` give soft tokens and skips; `sums` runs the trunk; `head` turns the pooled sum into the vector
-    (an orthogonal map, so that texts keep the trunk's own cosines; its prefixes are the nested dims).
+    `see` and `hear` give soft tokens and skips; `sums` runs the trunk; `head` turns the pooled sum into the vector.
     """
 
     def __init__(self, config: NanoConfig = CONFIG) -> None:
@@ -32,7 +47,7 @@ class NanoModule(nn.Module):
         self.vision = VisionConnector(config)
         self.audio = AudioConnector(config)
         self.markers = Markers(config)
-        self.head = nn.Linear(config.dim, config.dim, bias=False)
+        self.head = Head(config.dim)
         self.adapters: nn.ModuleList | None = None
         for frozen in (self.trunk, self.vision_tower, self.audio_tower, self.vision.classifier, self.head):
             frozen.requires_grad_(False)
@@ -71,7 +86,7 @@ class NanoModule(nn.Module):
         """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
         vision = self.config.vision
         cells = self.vision_tower(pixels).transpose(1, 2).unflatten(2, (vision.cells, vision.cells))
-        pooled = [nn.functional.adaptive_avg_pool2d(cells, grid) for grid in (vision.image_grid, vision.frame_grid)]
+        pooled = [F.adaptive_avg_pool2d(cells, grid) for grid in (vision.image_grid, vision.frame_grid)]
         tokens, skips = self.vision(torch.cat([p.flatten(2) for p in pooled], 2).transpose(1, 2))
         return tokens, skips
 

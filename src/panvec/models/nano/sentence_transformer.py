@@ -60,7 +60,7 @@ class NanoSentenceTransformer(InputModule):
         weights, soft = features["weights"].flatten(0, 1), features["soft"].flatten(0, 1)
         sums = self.model.sums(features["embeddings"].flatten(0, 1), mask, weights, soft)
         total = sums.unflatten(0, features["embeddings"].shape[:2]).sum(1) + features["skips"]
-        features["sentence_embedding"] = torch.nn.functional.normalize(self.model.head(total), dim=-1)
+        features["sentence_embedding"] = self.model.head(total)
         return features
 
     def get_embedding_dimension(self) -> int:

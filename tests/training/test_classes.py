@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from panvec.data.pairs import PartKey
+from panvec.models.nano.module import NanoModule
+from panvec.training.classes import class_cells, class_names, imagine_classes
+from panvec.training.nano import Item, NanoLearner
+from panvec.training.prepared import Preparer
+
+MEDIA = Path(__file__).parents[2] / "examples" / "media"
+
+
+def test_the_kind_of_a_class_is_an_everyday_word() -> None:
+    kinds = {own[0]: own[-1] for own in class_names()}
+    assert len(kinds) > 990
+    found = [kinds[name] for name in ("tabby", "airliner", "tree frog", "container ship", "goldfinch", "Border collie")]
+    assert found == ["cat", "plane", "frog", "ship", "bird", "dog"]
+
+
+def test_the_tower_takes_a_made_up_picture_for_its_class() -> None:
+    """Where pictures vary alike in all directions, a class is moved along its own row."""
+    classifier = NanoModule().load_frozen().vision.classifier
+    features = torch.randn(3000, classifier.in_features, generator=torch.Generator().manual_seed(0)) + 3
+    with torch.no_grad():
+        found = classifier(class_cells(features, classifier.weight)).argmax(-1)
+    assert (found == torch.arange(1000)).float().mean() > 0.99
+
+
+def test_made_up_pictures_stand_where_pictures_do(cache: Path) -> None:
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pictures: list[PartKey] = [("image", str(path)) for path in sorted(MEDIA.glob("*.jpg"))]
+    pairs = imagine_classes(learner.preparer, learner.model, pictures)
+    assert len(pairs) == 1000
+    made_up, real = learner.prepare([pairs[7].query, (pictures[0],)], ["", ""])
+    assert isinstance(made_up, Item)
+    assert isinstance(real, Item)
+    np.testing.assert_array_equal(made_up.prepared.kinds, real.prepared.kinds)
+    np.testing.assert_array_equal(made_up.prepared.cells, np.repeat(learner.preparer.class_cells[7:8], 9, 0))

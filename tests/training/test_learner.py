@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from panvec.data.pairs import Side
+from panvec.training.nano import Item, NanoLearner
+from panvec.training.prepared import Preparer
+
+MEDIA = Path(__file__).parents[2] / "examples" / "media"
+SIDES: list[Side] = [
+    (("image", str(MEDIA / "dog-ball.jpg")),),
+    (("text", "listen: "), ("audio", str(MEDIA / "rooster.wav"))),
+    (("text", "a dog"),),
+]
+
+
+@pytest.fixture
+def learner(cache: Path) -> NanoLearner:
+    learner = NanoLearner(Preparer(cache, threads=1), rank=4)
+    learner.start_released()
+    return learner.eval()
+
+
+def test_a_held_trunk_gives_the_same_vectors_and_teaches_only_what_is_around_it(learner: NanoLearner) -> None:
+    items = learner.prepare(SIDES, ["query: "] * 3)
+    with torch.no_grad():
+        through = learner(items)
+    learner.hold_trunk(True)
+    held = learner(items)
+    torch.testing.assert_close(held, through)
+    held[:, 0].sum().backward()
+    taught = {name for name, parameter in learner.model.named_parameters() if parameter.grad is not None}
+    assert taught == {
+        *(f"vision.{name}" for name in ("skip.weight", "skip.bias", "class_skips")),
+        *(f"audio.skip.{name}" for name in ("weight", "bias")),
+        "head.weight",
+        "head.bias",
+    }
+
+
+def test_a_held_trunk_is_not_run_again(learner: NanoLearner) -> None:
+    items = [item for item in learner.prepare(SIDES, ["query: "] * 3) if isinstance(item, Item)]
+    learner.hold_trunk(True)
+    with torch.no_grad():
+        first = learner.sums(items)
+        learner.model.vision.token.bias[0].add_(5)
+        torch.testing.assert_close(learner.sums(items), first)
+        learner.hold_trunk(False)
+        assert (learner.sums(items) - first).abs().max() > 0.01
+
+
+def test_the_head_takes_away_what_all_have_in_common(learner: NanoLearner) -> None:
+    head = learner.model.head
+    with torch.no_grad():
+        sums = torch.randn(50, 384, generator=torch.Generator().manual_seed(0)) + 2
+        unit = torch.nn.functional.normalize(sums, dim=-1)
+        head.bias.copy_(-head.weight @ unit.mean(0))
+        found = head(sums)
+    torch.testing.assert_close(found.norm(dim=-1), torch.ones(50))
+    torch.testing.assert_close(found, head(sums * 7))
+    assert found.mean(0).norm() < 0.05 < unit.mean(0).norm()
