@@ -9,6 +9,7 @@ import typer
 
 from panvec.cli.inputs import AsJson, Threads, say
 from panvec.cli.progress import progress_bar
+from panvec.cli.suites import add_suites
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ _WIDE = 10_000
 app = typer.Typer(help="Scores of a model.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    pass
+add_suites(app)
 
 
 @app.command()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +11,9 @@ from panvec.errors import InputError
 from panvec.evaluation.data import DataSet, Selection, read_data
 from panvec.evaluation.metrics import RESAMPLES
 from panvec.evaluation.score import Score
+from panvec.evaluation.settings import surroundings
 from panvec.evaluation.tasks import TEMPLATES, tasks_of
 from panvec.evaluation.vectors import Embeds, Progress, Vectors
-
-_PACKAGES = ("panvec", "numpy", "onnxruntime", "tokenizers", "pillow", "av", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ def evaluate_local(
         "templates": named,
         "dims": list(dims),
         "embedded": len(vectors),
-        **_surroundings(),
+        **surroundings(),
     }
     return Report(scores, vectors.failures, notes, settings)
 
@@ -109,27 +104,3 @@ def _dims(embedder: Embeds, dims: Sequence[int] | None) -> Sequence[int]:
 
 def _describe(data: DataSet) -> dict[str, Any]:
     return {"name": data.name, "file": str(data.file), "sha256": data.sha256, "split": data.split, "rows": data.chosen}
-
-
-def _surroundings() -> dict[str, Any]:
-    return {
-        "versions": {"python": platform.python_version()} | {name: found for name in _PACKAGES if (found := _version(name))},
-        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    """What the system calls it: Linux keeps the name in a file."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

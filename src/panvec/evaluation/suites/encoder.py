@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,10 @@ class MtebEncoder(AbsEncoder):
 
     Attributes:
         failures: the name and the error of each content that could not be embedded.
+        seconds: spent in the embedder since this was last set to 0.
     """
+
+    mteb_model_meta: ModelMeta
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class MtebEncoder(AbsEncoder):
         self.dim = dim or embedder.dims[0]
         self.precision = precision
         self.failures: dict[str, str] = {}
+        self.seconds = 0.0
         self.mteb_model_meta = model_meta(embedder, self.dim, precision, extra or {})
         self._known: dict[bytes, Vector] = {}
 
@@ -77,7 +82,9 @@ class MtebEncoder(AbsEncoder):
     def _embed(self, contents: Sequence[Content], task: Task | None) -> Vector:
         keys = [_key(content, task) for content in contents]
         new = {key: content for key, content in zip(keys, contents, strict=True) if key not in self._known}
+        began = time.monotonic()
         made = self.embedder.embed(new.values(), task=task, dim=self.dim, precision=self.precision, on_error="return")
+        self.seconds += time.monotonic() - began
         for (key, content), row in zip(new.items(), made, strict=True):
             if isinstance(row, PanvecError):
                 self.failures[content.name] = str(row)

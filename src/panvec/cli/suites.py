@@ -1,0 +1,154 @@
+"""`panvec eval SUITE`: mteb's benchmarks and tasks like them."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from panvec.cli.inputs import AsJson, Threads, say
+from panvec.errors import InputError
+from panvec.evaluation.suites.table import SUITES
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from panvec.evaluation.suites.encoder import MtebEncoder
+    from panvec.evaluation.suites.run import SuiteReport
+
+_RESULTS = Path("results")
+_WIDE = 10_000
+
+
+def add_suites(app: typer.Typer) -> None:
+    """A command for each suite."""
+    for suite in SUITES.values():
+        app.command(suite.name, help=_help(suite.name, suite.summary))(_command(suite.name))
+
+
+def need_mteb() -> None:
+    """Make sure that mteb is there, and quiet.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if find_spec("mteb") is None:
+        raise InputError('this needs mteb: pip install "panvec[eval]"')
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+
+
+def _help(name: str, summary: str) -> str:
+    return (
+        f"{summary[0].upper()}{summary[1:]}.\n\nThe data come from the Hugging Face hub; --dry-run says which, and about how "
+        "much, and asks no hub. Each task is written as soon as it is done, and a run that was killed goes on where it was.\n\n"
+        f"Example:\n\n  panvec eval {name} --model nano --dry-run"
+    )
+
+
+def _command(name: str) -> Callable[..., None]:
+    def run_suite(
+        model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
+        dim: Annotated[int | None, typer.Option(help="A nested dimension (default: the longest).")] = None,
+        precision: Annotated[str, typer.Option(help="float32, int8 or binary.")] = "float32",
+        only: Annotated[list[str] | None, typer.Option(metavar="TASK", help="Only this task; repeatable.")] = None,
+        data: Annotated[
+            Path | None, typer.Option(help="A folder with data folders named as the data sets of our own tasks.")
+        ] = None,
+        results: Annotated[Path, typer.Option(help="The folder of results, in mteb's own layout.")] = _RESULTS,
+        out: Annotated[Path | None, typer.Option(help="A .json file for the figures, for `panvec report`.")] = None,
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")] = False,
+        threads: Threads = None,
+        as_json: AsJson = False,
+    ) -> None:
+        need_mteb()
+        encoder = _encoder(model, dim, precision, threads)
+        if dry_run:
+            _dry_run(name, encoder, results, data, as_json)
+            return
+        _run(name, encoder, results, data, only or [], out, as_json)
+
+    return run_suite
+
+
+def _encoder(model: str, dim: int | None, precision: str, threads: int | None) -> "MtebEncoder":
+    from panvec.evaluation.suites.encoder import MtebEncoder
+    from panvec.models.embedder import Embedder, Precision
+
+    embedder = Embedder(model, threads=threads)
+    if dim is not None and dim not in embedder.dims:
+        raise InputError(f"no dim {dim}: the model has {', '.join(map(str, embedder.dims))}")
+    if precision not in ("float32", "int8", "binary"):
+        raise InputError(f"unknown precision {precision!r}: use float32, int8 or binary")
+    return MtebEncoder(embedder, dim=dim, precision=cast(Precision, precision))
+
+
+def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from panvec.evaluation.suites.run import plan, suite_of
+
+    planned = plan(suite_of(name), encoder, results, data)
+    if as_json:
+        print(json.dumps([asdict(each) for each in planned], indent=2))
+        return
+    rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), f"{p.source}@{p.revision[:12]}") for p in planned]
+    _show(_table(("task", "metric", "about MB", "from the hub"), rows))
+    sources = {p.source: p.bytes or 0 for p in planned if not p.done}
+    print(f"{len(planned)} tasks, about {sum(sources.values()) / 1e9:.1f} GB from huggingface.co (estimated)")
+
+
+def _run(
+    name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str], out: Path | None, as_json: bool
+) -> None:
+    from panvec.evaluation.suites.run import run, suite_of
+
+    report = run(suite_of(name), encoder, results, data=data, only=only, say=lambda task: say(f"running {task}"))
+    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    if out is not None:
+        out.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        print(text)
+    else:
+        _show(_table(("", "metric", "%", "published, the same protocol"), _rows(report)))
+    for task, reason in report.failed.items():
+        say(f"not run: {task}: {reason}")
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _rows(report: "SuiteReport") -> list[tuple[str, ...]]:
+    from panvec.evaluation.published import published
+
+    rows: list[tuple[str, ...]] = []
+    for figure in report.figures:
+        best = published(*figure.line.anchor) if figure.line.anchor else []
+        value = "" if figure.value is None else f"{100 * figure.value:.1f}"
+        beside = ", ".join(f"{score.model} {score.value}" for score in best[:3]) or figure.line.note
+        rows.append((figure.line.name, figure.line.metric, value, beside))
+    return rows
+
+
+def _megabytes(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e6:,.0f}"
+
+
+def _show(table: "Table") -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+def _table(headings: tuple[str, ...], rows: Any) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

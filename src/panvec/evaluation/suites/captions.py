@@ -1,0 +1,231 @@
+"""Tasks of ours for mteb: images and texts about them, from the hub or from a data folder of `panvec eval local`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+import datasets
+from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.abstasks.retrieval_dataset_loaders import RetrievalSplitData
+from mteb.abstasks.task_metadata import TaskMetadata
+
+from panvec.errors import InputError
+from panvec.evaluation.data import Selection, read_data
+from panvec.evaluation.rows import Captioned
+
+Direction: TypeAlias = Literal["t2i", "i2t"]
+_FORMAT = "a data folder (docs/evaluation.md) with image and captions"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a set of images with texts is.
+
+    Attributes:
+        hub: the data set on the Hugging Face hub; "" where there is none.
+        image: the column of the image, or of a list of them.
+        texts: the columns of the texts, each a text or a list of them.
+        items: about how many images.
+        gigabytes: about how much is fetched; 0 is not known.
+    """
+
+    name: str
+    reference: str
+    split: str = "test"
+    hub: str = ""
+    revision: str = "main"
+    image: str = "image"
+    texts: tuple[str, ...] = ("captions",)
+    items: int = 0
+    gigabytes: float = 0.0
+    licence: str = "not specified"
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            "DOCCI",
+            "https://google.github.io/docci",
+            hub="nicolollo/docci",
+            revision="d25e433",
+            texts=("description",),
+            items=5_000,
+            gigabytes=2.6,
+            licence="cc-by-4.0",
+        ),
+        Source(
+            "TextCaps",
+            "https://textvqa.org/textcaps",
+            split="val",
+            hub="lmms-lab/TextCaps",
+            revision="e9e223338832318a6161d04648871c18a024ce85",
+            texts=("reference_strs",),
+            items=3_166,
+            gigabytes=0.9,
+            licence="cc-by-4.0",
+        ),
+        Source(
+            "MicroVQA",
+            "https://jmhb0.github.io/microvqa",
+            split="train",
+            hub="jmhb/microvqa",
+            image="images_list",
+            texts=("question",),
+            items=1_042,
+            licence="cc-by-sa-4.0",
+        ),
+        Source(
+            "AstroLLaVA",
+            "https://arxiv.org/abs/2504.08583",
+            split="train",
+            hub="UniverseTBD/AstroLLaVA_convos",
+            texts=("caption",),
+            items=29_783,
+            licence="cc-by-sa-4.0",
+        ),
+        Source("ArtCap", "https://doi.org/10.1109/TCSS.2022.3223539", items=3_606),
+        Source("Recipe1MIngredients", "http://im2recipe.csail.mit.edu"),
+        Source("Recipe1MInstructions", "http://im2recipe.csail.mit.edu"),
+    )
+}
+
+
+def own_task(name: str, folder: Path | None) -> AbsTaskRetrieval | None:
+    """The task of ours of a name such as `DOCCIT2IRetrieval`, its data in `folder`/DOCCI where given; None of another name."""
+    directions: tuple[Direction, ...] = ("t2i", "i2t")
+    for direction in directions:
+        ending = f"{direction.upper()}Retrieval"
+        source = SOURCES.get(name.removesuffix(ending))
+        if source is not None and name.endswith(ending):
+            return caption_task(source, direction, None if folder is None else folder / source.name)
+    return None
+
+
+def caption_task(source: Source, direction: Direction, folder: Path | None = None) -> AbsTaskRetrieval:
+    """Texts to images or images to texts of a source, as a task that `mteb.evaluate` runs.
+
+    Args:
+        source: the hub's data, where `folder` is None or not there.
+        direction: what finds what. A text is a query as often as it is written, and a candidate once.
+        folder: a data folder whose rows have an image and captions.
+    """
+    name = f"{source.name}{direction.upper()}Retrieval"
+    kind = type(name, (CaptionTask,), {"metadata": _metadata(source, name, direction)})
+    task: CaptionTask = kind()
+    task.source, task.direction, task.folder = source, direction, folder
+    return task
+
+
+class CaptionTask(AbsTaskRetrieval):
+    """Retrieval between images and texts; made by `caption_task`."""
+
+    source: Source
+    direction: Direction
+    folder: Path | None
+
+    def load_data(self, num_proc: int | None = None, **_: Any) -> None:  # noqa: ARG002
+        """Read the images (not decoded) and texts."""
+        if self.data_loaded:
+            return
+        split = self.metadata.eval_splits[0]
+        images, texts = self._read()
+        self.dataset = {"default": {split: _retrieval(images, texts, self.direction)}}
+        self.data_loaded = True
+
+    def _read(self) -> tuple[datasets.Dataset, list[list[str]]]:
+        if self.folder is not None and self.folder.is_dir():
+            return _of_folder(self.folder)
+        if not self.source.hub:
+            raise InputError(
+                f"{self.source.name} is on no hub: get it from {self.source.reference}, make {_FORMAT} of it, and give the "
+                f"folder above it with --data; it must be called {self.source.name}"
+            )
+        return _of_hub(self.source)
+
+
+def _of_folder(folder: Path) -> tuple[datasets.Dataset, list[list[str]]]:
+    captions: dict[Path, list[str]] = defaultdict(list)
+    for data in read_data(folder, Selection())[0]:
+        for row in data.rows:
+            if isinstance(row, Captioned) and row.medium.kind == "image":
+                captions[row.medium.path] += row.captions
+    if not captions:
+        raise InputError(f"{folder} holds no images with captions: it needs {_FORMAT}")
+    return _images([{"bytes": None, "path": str(path)} for path in captions]), list(captions.values())
+
+
+def _of_hub(source: Source) -> tuple[datasets.Dataset, list[list[str]]]:
+    rows = datasets.load_dataset(source.hub, split=source.split, revision=source.revision)
+    rows = _undecoded(rows, source.image)
+    found = [(image, _texts(source, row)) for row in rows for image in _first(row[source.image])]
+    return _images([image for image, _ in found]), [texts for _, texts in found]
+
+
+def _undecoded(rows: datasets.Dataset, column: str) -> datasets.Dataset:
+    feature, stored = rows.features[column], datasets.Image(decode=False)
+    return rows.cast_column(column, stored if isinstance(feature, datasets.Image) else datasets.List(stored))
+
+
+def _first(value: Any) -> list[Any]:
+    """An image, or the first of a list of them."""
+    return value[:1] if isinstance(value, list) else [value]
+
+
+def _texts(source: Source, row: dict[str, Any]) -> list[str]:
+    values = [row[column] if isinstance(row[column], list) else [row[column]] for column in source.texts]
+    return [text for texts in values for text in texts if text.strip()]
+
+
+def _images(stored: list[dict[str, Any]]) -> datasets.Dataset:
+    features = datasets.Features({"id": datasets.Value("string"), "image": datasets.Image()})
+    columns = {"id": [f"i{n}" for n in range(len(stored))], "image": stored}
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
+def _retrieval(images: datasets.Dataset, texts: list[list[str]], direction: Direction) -> RetrievalSplitData:
+    holders: dict[str, list[str]] = defaultdict(list)
+    for image, own in zip(images["id"], texts, strict=True):
+        for text in own:
+            holders[text].append(image)
+    if direction == "t2i":
+        written = [(f"t{n}", text) for n, text in enumerate(text for own in texts for text in own)]
+        relevant = {query: dict.fromkeys(holders[text], 1) for query, text in written}
+        return RetrievalSplitData(queries=_table(written), corpus=images, relevant_docs=relevant, top_ranked=None)
+    places = {text: f"t{n}" for n, text in enumerate(holders)}
+    relevant = {image: {places[text]: 1 for text in own} for image, own in zip(images["id"], texts, strict=True)}
+    corpus = _table((place, text) for text, place in places.items())
+    return RetrievalSplitData(queries=images, corpus=corpus, relevant_docs=relevant, top_ranked=None)
+
+
+def _table(rows: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> datasets.Dataset:
+    pairs = list(rows)
+    return datasets.Dataset.from_dict({"id": [place for place, _ in pairs], "text": [text for _, text in pairs]})
+
+
+def _metadata(source: Source, name: str, direction: Direction) -> TaskMetadata:
+    arrow = "Texts to images" if direction == "t2i" else "Images to texts"
+    return TaskMetadata(
+        name=name,
+        description=f"{arrow} of {source.name}, each image with all of its texts.",
+        reference=source.reference,
+        dataset={"path": source.hub or source.name, "revision": source.revision},
+        type="Any2AnyRetrieval",
+        category=direction,
+        modalities=["text", "image"],
+        eval_splits=[source.split],
+        eval_langs=["eng-Latn"],
+        main_score="recall_at_1" if direction == "t2i" else "hit_rate_at_1",
+        date=None,
+        domains=None,
+        task_subtypes=None,
+        license=cast(Any, source.licence),
+        annotations_creators=None,
+        dialect=None,
+        sample_creation=None,
+        bibtex_citation=None,
+    )

@@ -1,0 +1,226 @@
+"""Running a suite: resumable, cached by task and space id, in files that mteb's own tools read."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, cast
+
+import mteb
+from mteb.cache.result_cache import ResultCache
+
+from panvec.errors import InputError, PanvecError
+from panvec.evaluation.published import published
+from panvec.evaluation.settings import surroundings
+from panvec.evaluation.suites.captions import own_task
+from panvec.evaluation.suites.encoder import MtebEncoder
+from panvec.evaluation.suites.sizes import bytes_of
+from panvec.evaluation.suites.table import SUITES, Line, Suite
+
+Say = Callable[[str], None]
+SETTINGS = "panvec_settings.jsonl"
+"""Beside mteb's result files of a model: a line for each run of a task, with what is needed to repeat it."""
+_SEED = 42
+"""mteb's own, of every draw in its tasks."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A task of a suite, and what it would fetch."""
+
+    line: str
+    task: str
+    metric: str
+    source: str
+    revision: str
+    bytes: int | None
+    done: bool
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of a suite with its value, a fraction of 1; None where not every task has one."""
+
+    suite: str
+    line: Line
+    value: float | None
+    tasks: dict[str, float]
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """The figures of a suite, and the tasks that could not be run, with the reason."""
+
+    suite: Suite
+    model: str
+    space_id: str
+    figures: list[Figure]
+    failed: dict[str, str]
+    folder: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; published figures are in percent, under their own key."""
+        return {
+            "kind": "suite",
+            "suite": self.suite.name,
+            "model": self.model,
+            "space_id": self.space_id,
+            "results": str(self.folder),
+            "figures": [_figure(figure) for figure in self.figures],
+            "failed": self.failed,
+            "settings": surroundings(("mteb", "datasets")),
+        }
+
+
+def suite_of(name: str) -> Suite:
+    """The suite of a name.
+
+    Raises:
+        InputError: there is none; the message names them all.
+    """
+    if name not in SUITES:
+        raise InputError(f"unknown suite {name!r}: use one of {', '.join(SUITES)}, or sample, or local DIR")
+    return SUITES[name]
+
+
+def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = None) -> list[Planned]:
+    """Every task of a suite, and what it would fetch; asks no hub."""
+    cache = ResultCache(folder)
+    return [
+        Planned(
+            line.name,
+            task.metadata.name,
+            line.metric if line.metric != "main_score" else task.metadata.main_score,
+            task.metadata.dataset["path"],
+            task.metadata.dataset["revision"],
+            bytes_of(task),
+            cache.load_task_result(task.metadata.name, encoder.mteb_model_meta) is not None,
+        )
+        for line in suite.lines
+        for task in tasks_of(line, data)
+    ]
+
+
+def run(
+    suite: Suite,
+    encoder: MtebEncoder,
+    folder: Path,
+    *,
+    data: Path | None = None,
+    only: Sequence[str] = (),
+    say: Say | None = None,
+) -> SuiteReport:
+    """Run what is not yet in `folder`, and read the figures of all that is.
+
+    Args:
+        folder: mteb's cache of results; each task is written as soon as it is done.
+        data: a folder with a data folder for each task of ours, used instead of the hub.
+        only: names of tasks; the others are not run.
+        say: is told what is being run.
+
+    Raises:
+        InputError: `only` names a task that the suite has not.
+    """
+    tasks = {task.metadata.name: task for line in suite.lines for task in tasks_of(line, data)}
+    unknown = [name for name in only if name not in tasks]
+    if unknown:
+        raise InputError(f"the suite {suite.name} has no task {unknown[0]!r}: it has {', '.join(tasks)}")
+    cache, failed = ResultCache(folder), {}
+    for name in only or tasks:
+        if say:
+            say(name)
+        reason = _run(tasks[name], encoder, cache)
+        if reason:
+            failed[name] = reason
+    figures = [_read(suite, line, encoder, cache, data) for line in suite.lines]
+    return SuiteReport(suite, encoder.embedder.name, encoder.embedder.space_id, figures, failed, folder)
+
+
+def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
+    """The tasks of a line: mteb's and ours."""
+    with warnings.catch_warnings(action="ignore"):
+        if line.benchmark:
+            return list(mteb.get_benchmark(line.benchmark).tasks)
+        return [own_task(name, data) or mteb.get_task(name) for name in line.tasks]
+
+
+def _run(task: Any, encoder: MtebEncoder, cache: ResultCache) -> str:
+    """Why a task could not be run; "" if it was, or had been."""
+    if cache.load_task_result(task.metadata.name, encoder.mteb_model_meta) is not None and not _missing(task, encoder, cache):
+        return ""
+    began, failed_before = time.monotonic(), len(encoder.failures)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            mteb.evaluate(cast(Any, encoder), task, cache=cache, co2_tracker=False, show_progress_bar=False)
+    except PanvecError as error:
+        return str(error)
+    except (OSError, RuntimeError, ValueError, ImportError) as error:
+        return _reason(task, error)
+    seconds = time.monotonic() - began
+    _write_settings(task, encoder, cache, seconds, dict(list(encoder.failures.items())[failed_before:]))
+    return ""
+
+
+def _missing(task: Any, encoder: MtebEncoder, cache: ResultCache) -> bool:
+    found = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
+    return found is None or bool(found.get_missing_evaluations(task))
+
+
+def _reason(task: Any, error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    first = said[0] if said else type(error).__name__
+    if isinstance(error, OSError):
+        size = bytes_of(task)
+        about = f", about {size / 1e6:,.0f} MB" if size else ""
+        return f"cannot fetch {task.metadata.dataset['path']} from the hub{about}: connect, or fill its cache ({first})"
+    return f"{type(error).__name__}: {first}"
+
+
+def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, seconds: float, failures: dict[str, str]) -> None:
+    file = cache.get_task_result_path(task.metadata.name, encoder.mteb_model_meta).parent / SETTINGS
+    embedder = encoder.embedder
+    settings = {
+        "task": task.metadata.name,
+        "space_id": embedder.space_id,
+        "dim": encoder.dim,
+        "precision": encoder.precision,
+        "limits": asdict(embedder.limits),
+        "prompts": "the model's own by task, and its default where a task is not of text alone",
+        "frames": "as the model samples them",
+        "seed": _SEED,
+        "dataset": dict(task.metadata.dataset),
+        "seconds": round(seconds, 3),
+        "seconds_in_model": round(encoder.seconds, 3),
+        "not_embedded": failures,
+        **surroundings(("mteb", "datasets")),
+    }
+    encoder.seconds = 0.0
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(settings, ensure_ascii=False) + "\n")
+
+
+def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, data: Path | None) -> Figure:
+    values: dict[str, float] = {}
+    tasks = tasks_of(line, data)
+    for task in tasks:
+        result = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
+        if result is not None:
+            metric = task.metadata.main_score if line.metric == "main_score" else line.metric
+            values[task.metadata.name] = float(result.get_score(getter=itemgetter(metric)))
+    complete = len(values) == len(tasks)
+    return Figure(suite.name, line, sum(values.values()) / len(values) if complete else None, values)
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    beside = published(*figure.line.anchor) if figure.line.anchor else []
+    return {
+        **asdict(figure.line),
+        "value": figure.value,
+        "tasks_measured": figure.tasks,
+        "published": [asdict(score) for score in beside],
+    }

@@ -1,0 +1,141 @@
+"""Suites: what they would fetch, our own tasks on local data, caching, resuming, and files that mteb reads."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panvec import Embedder, Image, InputError
+
+mteb = pytest.importorskip("mteb", reason="needs panvec[eval]")
+
+from datasets import Dataset  # noqa: E402
+from datasets import Image as ImageFeature  # noqa: E402
+from folders import COLOURS, captioned  # noqa: E402
+from mteb.cache.result_cache import ResultCache  # noqa: E402
+
+from panvec.evaluation.published import metric, published  # noqa: E402
+from panvec.evaluation.suites.captions import SOURCES, caption_task, own_task  # noqa: E402
+from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
+from panvec.evaluation.suites.run import SETTINGS, plan, run, suite_of, tasks_of  # noqa: E402
+from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
+from panvec.evaluation.suites.table import SUITES  # noqa: E402
+
+
+@pytest.fixture
+def docci(tmp_path: Path) -> Path:
+    return captioned(tmp_path / "data" / "DOCCI").parent
+
+
+def test_every_suite_says_what_it_would_fetch(embedder: Embedder, tmp_path: Path) -> None:
+    encoder = MtebEncoder(embedder)
+    planned = {name: plan(suite, encoder, tmp_path) for name, suite in SUITES.items()}
+    sizes = {"multilingual": 131, "code": 12, "english": 41, "images": 51, "audio": 30, "video": 23, "documents": 14, "ge2": 15}
+    assert {name: len(planned[name]) for name in sizes} == sizes
+    assert [p.bytes for p in planned["ge2"]].count(None) == 0
+    known = [p for each in planned.values() for p in each if p.bytes is not None]
+    assert len(known) > 0.95 * sum(map(len, planned.values()))
+    assert not any(p.done for each in planned.values() for p in each)
+    assert not list(tmp_path.iterdir())
+
+
+def test_metrics_and_anchors_of_the_suites_exist() -> None:
+    for suite in SUITES.values():
+        for line in suite.lines:
+            assert line.metric == "main_score" or line.tasks or line.benchmark
+            if line.anchor:
+                assert published(*line.anchor)[0].source
+                assert metric(*line.anchor)
+    with warnings.catch_warnings(action="ignore"):
+        assert mteb.get_task("MSCOCOT2IRetrieval").metadata.main_score == "ndcg_at_10", "so R@1 has to be read"
+    best = published("ge2_protocol", "mscoco_t2i")
+    assert (best[0].model, best[0].value) == ("wemm-embedding-9b", 64.6)
+
+
+def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder, docci: Path, tmp_path: Path) -> None:
+    suite, results = suite_of("ge2"), tmp_path / "results"
+    names = ["DOCCIT2IRetrieval", "DOCCII2TRetrieval"]
+    report = run(suite, MtebEncoder(embedder), results, data=docci, only=names)
+    assert not report.failed
+    found = {figure.line.tasks[0]: figure.value for figure in report.figures if figure.value is not None}
+
+    rows = [json.loads(line) for line in (docci / "DOCCI/captions.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["split"] == "dev"]
+    captions = [caption for row in rows for caption in row["captions"]]
+    images = embedder.embed([Image(docci / "DOCCI/images" / row["image"]) for row in rows])
+    scores = embedder.embed(captions) @ images.T
+    right = np.array([[caption in row["captions"] for row in rows] for caption in captions])
+    alone = right[np.arange(len(captions)), scores.argmax(1)] / right.sum(1)
+    assert found == {
+        "DOCCIT2IRetrieval": pytest.approx(alone.mean(), abs=1e-4),
+        "DOCCII2TRetrieval": pytest.approx(right.T[np.arange(len(rows)), scores.T.argmax(1)].mean(), abs=1e-4),
+    }
+    assert len(found) == 2
+
+    again = MtebEncoder(embedder)
+    assert run(suite, again, results, data=docci, only=names).figures == report.figures
+    assert again.seconds == 0, "nothing is embedded again"
+    kept = ResultCache(results).load_results()
+    assert sorted(r.task_name for model in kept for r in model.task_results) == sorted(names)
+    settings = [json.loads(line) for line in next(results.rglob(SETTINGS)).read_text().splitlines()]
+    assert [s["task"] for s in settings] == names
+    assert settings[0]["space_id"] == embedder.space_id
+    assert {"versions", "machine", "limits", "seed", "prompts", "frames", "seconds_in_model"} <= set(settings[0])
+
+
+def test_pictures_are_embedded_once_for_both_directions(embedder: Embedder, docci: Path, tmp_path: Path) -> None:
+    encoder = MtebEncoder(embedder)
+    run(suite_of("ge2"), encoder, tmp_path / "r", data=docci, only=["DOCCIT2IRetrieval"])
+    before = set(encoder._known)
+    run(suite_of("ge2"), encoder, tmp_path / "r", data=docci, only=["DOCCII2TRetrieval"])
+    assert set(encoder._known) == before
+
+
+def test_a_run_that_broke_off_goes_on(embedder: Embedder, docci: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    names = ["DOCCIT2IRetrieval", "TextCapsT2IRetrieval"]
+    report = run(suite_of("ge2"), MtebEncoder(embedder), tmp_path / "r", data=docci, only=names)
+    assert list(report.failed) == ["TextCapsT2IRetrieval"]
+    assert "lmms-lab/TextCaps" in report.failed["TextCapsT2IRetrieval"]
+    assert "about 900 MB" in report.failed["TextCapsT2IRetrieval"]
+    captioned(docci / "TextCaps")
+    report = run(suite_of("ge2"), MtebEncoder(embedder), tmp_path / "r", data=docci, only=names)
+    assert not report.failed
+    assert [f.line.name for f in report.figures if f.value is not None] == ["DOCCI text to image", "TextCaps text to image"]
+    other = MtebEncoder(embedder, dim=64)
+    assert not any(p.done for p in plan(suite_of("ge2"), other, tmp_path / "r", docci)), "another dim is another result"
+
+
+def test_data_as_a_hub_stores_them(docci: Path, tmp_path: Path) -> None:
+    stored = [(docci / "DOCCI/images" / f"{colour}.png").read_bytes() for colour in COLOURS]
+    rows = Dataset.from_dict({"image": stored, "description": [f"a {c} thing" for c in COLOURS]}).cast_column(
+        "image", ImageFeature()
+    )
+    (tmp_path / "hub").mkdir()
+    rows.to_parquet(tmp_path / "hub" / "test.parquet")
+    from dataclasses import replace
+
+    task = caption_task(replace(SOURCES["DOCCI"], hub=str(tmp_path / "hub")), "t2i")
+    task.load_data()
+    split = task.dataset["default"]["test"]
+    assert split["queries"]["text"] == [f"a {c} thing" for c in COLOURS]
+    assert list(split["relevant_docs"].values()) == [{f"i{n}": 1} for n in range(len(COLOURS))]
+    assert bytes_of(task) == 2_600_000_000
+
+
+def test_data_on_no_hub_say_where_they_are(tmp_path: Path) -> None:
+    task = own_task("ArtCapI2TRetrieval", tmp_path)
+    assert task is not None
+    with pytest.raises(InputError, match=r"ArtCap is on no hub: get it from https://doi.*--data"):
+        task.load_data()
+    assert own_task("NFCorpus", None) is None
+
+
+def test_wrong_calls(embedder: Embedder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown suite 'mteb': use one of ge2"):
+        suite_of("mteb")
+    with pytest.raises(InputError, match="has no task 'NFCorpus'"):
+        run(suite_of("ge2"), MtebEncoder(embedder), tmp_path, only=["NFCorpus"])
+    assert len(tasks_of(SUITES["code"].lines[0])) == 12
