@@ -15,12 +15,16 @@ from starlette.exceptions import HTTPException
 
 import panvec
 from panvec.models.embedder import Embedder
-from panvec.server import gemini, health, models, openai
+from panvec.server import file_routes, gemini, gemini_batches, health, models, openai, openai_batches
+from panvec.server.batches import Batches
 from panvec.server.config import ServeConfig
+from panvec.server.database import Database
 from panvec.server.engine import Engine
 from panvec.server.errors import plain_answer
 from panvec.server.fetch import Fetcher
+from panvec.server.files import Files
 from panvec.server.front import Front
+from panvec.server.jobs import Jobs
 from panvec.server.keys import Keys
 from panvec.server.metrics import Metrics
 from panvec.server.service import Service
@@ -30,6 +34,9 @@ _BODIES: list[type[BaseModel]] = [
     gemini.EmbedContentRequest,
     gemini.BatchEmbedContentsRequest,
     gemini.CountTokensRequest,
+    gemini_batches.AsyncBatchRequest,
+    openai_batches.BatchRequest,
+    file_routes.StartUpload,
 ]
 
 
@@ -45,19 +52,32 @@ def create_app(embedder: Embedder, config: ServeConfig, keys: Keys | None = None
     engine = Engine(embedder, config, metrics.batch)
     metrics.watch(engine.lanes.values())
 
+    database = Database(config.state)
+    files = Files(config.state, database, config.stored_bytes, config.file_seconds)
+    service = Service(config, engine, Fetcher(config.url_hosts, config.limits), files, Batches(database))
+    service.jobs = Jobs(
+        service.batches, files, {"gemini": gemini_batches.kind(service), "openai": openai_batches.kind(service)}
+    )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         engine.start()
+        service.jobs.start()
         yield
+        await service.jobs.stop()
         await engine.stop()
+        database.close()
 
     app = FastAPI(title="panvec", version=panvec.__version__, lifespan=lifespan, redoc_url=None)
-    app.state.service = Service(config, engine, Fetcher(config.url_hosts, config.limits))
+    app.state.service = service
     app.state.metrics = metrics
     app.include_router(openai.router)
     app.include_router(health.router)
+    app.include_router(openai_batches.router)
+    app.include_router(file_routes.router)
     for prefix in ("/v1", "/v1beta"):
         app.include_router(gemini.router, prefix=prefix)
+        app.include_router(gemini_batches.router, prefix=prefix)
         app.include_router(models.router, prefix=prefix)
     app.add_exception_handler(HTTPException, _http_error)
     app.openapi = lambda: _schema(app)  # type: ignore[method-assign]

@@ -53,6 +53,8 @@ class ServeConfig:
     upload_bytes: int = 2_000_000_000
     stored_bytes: int = 20_000_000_000
     """Of all uploaded files together."""
+    file_seconds: float = 48 * 3600.0
+    """For which a file that was uploaded through Google's protocol is kept."""
     inputs: int = 2048
     """Inputs in one request."""
     waiting: int = 4096

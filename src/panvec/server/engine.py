@@ -97,7 +97,7 @@ class Engine:
             raise errors.exceptions[0] from None
         for indices, part in parts:
             rows.update(zip(indices, part.result(), strict=True))
-        return [rows[index] for index in range(len(queries))]
+        return [self._without_paths(rows[index]) for index in range(len(queries))]
 
     async def count(self, content: Content) -> int:
         """The tokens that a content becomes. Media are decoded and seen for it.
@@ -145,6 +145,12 @@ class Engine:
         if dim not in self.embedder.dims:
             raise InputError(f"no vectors of {dim} dimensions: the model has {', '.join(map(str, self.embedder.dims))}")
         return dim
+
+    def _without_paths(self, row: Row) -> Row:
+        """An error names an uploaded file by its id, not by where it is on this machine."""
+        if isinstance(row, PanvecError):
+            row.args = (str(row).replace(f"{self.config.state}/", ""),)
+        return row
 
     def _check(self, queries: Sequence[Query]) -> None:
         if not queries:

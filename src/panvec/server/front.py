@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import re
@@ -55,6 +56,12 @@ class Front:
             await exchange.fail(answer(scope, error), receive)
         except ClientDisconnect:
             LOG.debug("the client has gone")
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            if not full:
+                LOG.exception("failed", extra={"fields": {"id": exchange.id}})
+            message = "the server's disk is full: try again later" if full else "the server failed: see its log"
+            await exchange.fail(plain_answer(scope, 507 if full else 500, message), receive)
         except Exception:
             LOG.exception("failed", extra={"fields": {"id": exchange.id}})
             await exchange.fail(plain_answer(scope, 500, "the server failed: see its log"), receive)
@@ -68,7 +75,7 @@ class Front:
             host = _header(scope, b"host").lower()
             if host not in _LOCAL:
                 raise RequestError(403, "without keys this server answers to localhost only")
-        if scope["path"] not in _OPEN:
+        if scope["path"] not in _OPEN and not _has_capability(scope):
             scope["state"]["owner"] = self.keys.admit(_secret(scope))
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
@@ -207,6 +214,11 @@ async def _disconnect(receive: Callable[[], Awaitable[Message]]) -> None:
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _has_capability(scope: Scope) -> bool:
+    """Whether the request goes on with an upload, whose unguessable id is looked up: Google's clients send no key with it."""
+    return scope["path"].startswith("/upload/") and b"upload_id=" in scope["query_string"]
 
 
 def _secret(scope: Scope) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from panvec.content import Part, Text
@@ -14,8 +14,9 @@ from panvec.errors import InputError
 from panvec.models.embedder import Vector, shorten
 from panvec.server.batching import Query
 from panvec.server.engine import query
+from panvec.server.file_routes import file_part
 from panvec.server.inputs import encoded, linked
-from panvec.server.service import Service, held, json_body, json_response, read, service_of
+from panvec.server.service import Google, Service, held, json_body, json_response, read, service_of
 from panvec.tasks import Task
 
 router = APIRouter(tags=["Gemini"])
@@ -31,12 +32,6 @@ TASKS: dict[str, Task | None] = {
     "FACT_VERIFICATION": Task.FACT_CHECKING,
     "CODE_RETRIEVAL_QUERY": Task.CODE_RETRIEVAL,
 }
-
-
-class Google(BaseModel):
-    """A message of Google's: both spellings of a field are read."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class Blob(Google):
@@ -66,7 +61,7 @@ class GoogleContent(Google):
     """Parts in order: one vector."""
 
     role: str | None = None
-    parts: list[GooglePart] = []
+    parts: list[GooglePart] = Field(default_factory=list)
 
 
 class EmbedConfig(Google):
@@ -99,7 +94,7 @@ class BatchEmbedContentsRequest(Google):
 class CountTokensRequest(Google):
     """`models/{model}:countTokens`."""
 
-    contents: list[GoogleContent] = []
+    contents: list[GoogleContent] = Field(default_factory=list)
 
 
 @router.post("/models/{model}:embedContent", openapi_extra=json_body(EmbedContentRequest))
@@ -191,7 +186,8 @@ async def _part(service: Service, part: GooglePart, owner: str) -> Part:
     if part.inline_data is not None:
         return encoded(part.inline_data.data, part.inline_data.mime_type)
     assert part.file_data is not None  # noqa: S101
-    return await linked(part.file_data.file_uri, service.fetcher, part.file_data.mime_type)
+    uri, mime_type = part.file_data.file_uri, part.file_data.mime_type
+    return await file_part(service, uri, mime_type, owner) or await linked(uri, service.fetcher, mime_type)
 
 
 def text_tokens(service: Service, queries: list[Query]) -> int:

@@ -14,6 +14,7 @@ from panvec.errors import InputError
 from panvec.models.embedder import Vector, shorten
 from panvec.server.batching import Query
 from panvec.server.engine import query
+from panvec.server.file_routes import file_part
 from panvec.server.inputs import encoded, linked
 from panvec.server.service import Service, held, json_body, json_response, read, service_of
 from panvec.tasks import as_task
@@ -190,8 +191,13 @@ async def _part(service: Service, part: AnyPart, owner: str) -> Part:
 
 
 async def _file(service: Service, file: FileData, owner: str) -> Part:
+    if file.file_id is not None:
+        part = await file_part(service, f"files/{file.file_id}", "", owner)
+        if part is None:
+            raise InputError(f"{file.file_id[:80]!r} is no id of a file")
+        return part
     if file.file_data is None:
-        raise InputError("a file part needs file_data, a data: URI")
+        raise InputError("a file part needs file_data, a data: URI, or the file_id of an uploaded file")
     return await linked(file.file_data, service.fetcher, "application/pdf")
 
 

@@ -8,7 +8,6 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -110,11 +109,6 @@ def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> bool:
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a server on `host`."""
     return host in ("localhost", "127.0.0.1", "::1")
-
-
-def check_state(folder: Path) -> None:
-    """Make the folder of files and batches, for its owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _log_lines() -> None:

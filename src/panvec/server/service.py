@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from panvec.errors import InputError
+from panvec.server.batches import Batches
 from panvec.server.config import ServeConfig
 from panvec.server.engine import Engine
 from panvec.server.errors import RequestError
 from panvec.server.fetch import Fetcher
+from panvec.server.files import Files
 from panvec.server.front import until_gone
+from panvec.server.jobs import Jobs
 
 Body = TypeVar("Body", bound=BaseModel)
 _NUMBERS = orjson.OPT_SERIALIZE_NUMPY
 
 
-@dataclass(frozen=True)
+class Google(BaseModel):
+    """A message of Google's: both spellings of a field are read."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+@dataclass
 class Service:
     """The parts of a server that its protocols use."""
 
     config: ServeConfig
     engine: Engine
     fetcher: Fetcher
+    files: Files
+    batches: Batches
+    jobs: Jobs = field(init=False)
 
     @property
     def names(self) -> list[str]:
