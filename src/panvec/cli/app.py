@@ -9,6 +9,7 @@ import typer
 
 from panvec.cli import data, evaluate, inspect, train, vectors
 from panvec.cli.inputs import InOrder, say
+from panvec.cli.report import report
 from panvec.cli.search import search
 from panvec.cli.serve import serve
 from panvec.errors import InputError, PanvecError
@@ -28,6 +29,7 @@ app.command()(vectors.similarity)
 app.command()(inspect.info)
 app.command()(inspect.models)
 app.add_typer(evaluate.app, name="eval")
+app.command()(report)
 for command in (train.train, train.release, train.soup, train.mine):
     app.command()(command)
 app.add_typer(data.app, name="data")

@@ -9,13 +9,14 @@ import typer
 
 from panvec.cli.inputs import AsJson, Threads, say
 from panvec.cli.progress import progress_bar
-from panvec.cli.suites import add_suites
+from panvec.cli.suites import add_suites, need_mteb, show, table
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from panvec.evaluation import Report, Score
+    from panvec.evaluation.compare import Difference
 
 _ERRORS_SHOWN = 10
 _WIDE = 10_000
@@ -35,6 +36,13 @@ def local(
     where: Annotated[list[str] | None, typer.Option(help="Only rows with FIELD=VALUE, such as fold=3; repeatable.")] = None,
     model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
     dim: Annotated[list[int] | None, typer.Option(help="A nested dimension; repeatable (default: the longest).")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="float32, int8 or binary; repeatable.")] = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Also score the rows of each value of FIELD, such as language.")
+    ] = None,
+    with_mteb: Annotated[
+        bool, typer.Option("--mteb", help="Also few-shot classification, clustering, STS and translation, by mteb's metrics.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="At most so many rows of a file, drawn at random.", min=1)] = None,
     template: Annotated[
         list[str] | None, typer.Option(help="What a class is called, {} for its name; repeatable: the mean of all.")
@@ -70,16 +78,169 @@ def local(
         "templates": template,
         "seed": seed,
         "dev_share": dev_share,
+        "precisions": precision or ["float32"],
+        "by": by,
     }
+    if with_mteb:
+        need_mteb()
     report = _evaluate(folder, model, threads, options)
-    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    extra = _with_mteb(folder, model, threads, options) if with_mteb else []
     if out is not None:
-        out.write_text(text + "\n", encoding="utf-8")
+        _write(out, report.as_dict(items=True) | {"mteb": extra})
     _say_what_is_missing(report)
     if as_json:
-        print(text)
+        print(json.dumps(report.as_dict() | {"mteb": extra}, indent=2, ensure_ascii=False))
     else:
         _print(report)
+        _print_mteb(extra)
+
+
+@app.command()
+def sample(
+    data: Annotated[Path | None, typer.Option(help="The folder of the sample (default: that of the repository).")] = None,
+    model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
+    record: Annotated[
+        bool, typer.Option("--record", help="Make the scores the baseline instead of comparing with it.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="A .json file for the results.")] = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a model on the small sample of the repository, offline, and hold each item against the recorded baseline.
+
+    A score that fell by more than chance (its paired 95 % interval lies below 0) fails: exit 1.
+
+    Examples:
+
+      panvec eval sample
+
+      panvec eval sample --record
+    """
+    from panvec.evaluation.sample import against_baseline, evaluate_sample, sample_folder
+    from panvec.evaluation.sample import record as keep
+    from panvec.models.embedder import Embedder
+
+    if out is not None:
+        _check_out(out)
+    folder = sample_folder(data)
+    with progress_bar() as progress:
+        report = evaluate_sample(folder, Embedder(model, threads=threads), progress)
+    if out is not None:
+        _write(out, report.as_dict(items=True))
+    _say_what_is_missing(report)
+    if record:
+        say(f"recorded {keep(folder, report)}")
+        return
+    differences = against_baseline(folder, report)
+    _show_differences(differences, as_json)
+    fallen = [each for each in differences if each.fell]
+    for each in fallen:
+        say(f"fell: {each.data}: {each.task} {each.metric}: {100 * each.first:.1f} to {100 * each.second:.1f}")
+    if fallen:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="FIRST.json", help="A result that --out wrote.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND.json", help="Another, on the same data.")],
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the test.", min=0)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say by how much the second result differs from the first on the same items, and whether it is chance.
+
+    Example:
+
+      panvec eval compare nano.json other.json
+    """
+    from panvec.evaluation.compare import compare as difference
+
+    results = [_result(file) for file in (first, second)]
+    _show_differences(difference(results[0], results[1], seed), as_json)
+
+
+@app.command()
+def robustness(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder, or a folder of data folders.")],
+    model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
+    limit: Annotated[int | None, typer.Option(help="At most so many rows of a file, drawn at random.", min=1)] = 100,
+    seed: Annotated[int, typer.Option(help="Of everything drawn at random.", min=0)] = 0,
+    threads: Threads = None,
+    as_json: AsJson = False,
+) -> None:
+    """Disturb pictures (re-encoded, cropped, rotated, dark) and sounds (noisy, faster): do they stay what they were?
+
+    Example:
+
+      panvec eval robustness data/flickr8k --limit 100
+    """
+    from dataclasses import asdict
+
+    from panvec.evaluation.data import Selection
+    from panvec.evaluation.robustness import evaluate_robustness
+    from panvec.models.embedder import Embedder
+
+    found = evaluate_robustness(folder, Embedder(model, threads=threads), Selection(limit=limit, seed=seed))
+    if as_json:
+        print(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    headings = ("data", "kind", "disturbance", "items", "cosine", "finds itself %")
+    rows = [(e.data, e.kind, e.disturbance, str(e.items), f"{e.cosine:.3f}", f"{100 * e.found:.1f}") for e in found]
+    show(table(headings, rows))
+
+
+def _with_mteb(folder: Path, model: str, threads: int | None, options: dict[str, Any]) -> list[dict[str, Any]]:
+    from panvec.evaluation.data import Selection
+    from panvec.evaluation.suites.encoder import MtebEncoder
+    from panvec.evaluation.suites.folder import evaluate_with_mteb
+    from panvec.models.embedder import Embedder
+
+    chosen = Selection(
+        options["split"], options["where"], options["limit"], options["seed"], options["dev_share"], options["by"]
+    )
+    embedder = Embedder(model, threads=threads)
+    return [
+        score
+        for dim in options["dims"] or embedder.dims[:1]
+        for score in evaluate_with_mteb(folder, MtebEncoder(embedder, dim=dim), chosen)
+    ]
+
+
+def _print_mteb(scores: list[dict[str, Any]]) -> None:
+    if scores:
+        rows = [(s["data"], s["task"], s["metric"], f"{100 * s['value']:.1f}", str(s["items"]), str(s["dim"])) for s in scores]
+        show(table(("data", "task (mteb)", "metric", "%", "items", "dim"), rows))
+
+
+def _show_differences(differences: "list[Difference]", as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        print(json.dumps([asdict(each) | {"fell": each.fell} for each in differences], indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (
+            *(each.data, each.task, each.metric, str(each.dim), f"{100 * each.first:.1f}", f"{100 * each.second:.1f}"),
+            f"{100 * each.difference:+.1f} ({100 * each.low:+.1f} to {100 * each.high:+.1f})",
+            f"{each.p:.4f}",
+        )
+        for each in differences
+    ]
+    show(table(("data", "task", "metric", "dim", "before", "after", "difference (95 %)", "p"), rows))
+
+
+def _result(file: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError(f"{file} is no JSON: give a file that panvec eval wrote with --out") from None
+    if not isinstance(result, dict):
+        raise InputError(f"{file} holds no result: give a file that panvec eval wrote with --out")
+    return result
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
+    out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _evaluate(folder: Path, model: str, threads: int | None, options: dict[str, Any]) -> "Report":
@@ -130,13 +291,14 @@ def _table(scores: "list[Score]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("task")
-    table.add_column("metric", no_wrap=True)
+    lines = Table(box=None, pad_edge=False)
+    lines.add_column("task")
+    lines.add_column("metric", no_wrap=True)
     for heading in ("%", "95 %", "queries", "failed", "of", "dim"):
-        table.add_column(heading, no_wrap=True, justify="right")
+        lines.add_column(heading, no_wrap=True, justify="right")
     for score in scores:
         interval = f"{100 * score.low:.1f}-{100 * score.high:.1f}"
-        counts = (score.queries, score.failed, score.candidates, score.dim)
-        table.add_row(Text(score.task), score.metric, f"{100 * score.value:.1f}", interval, *map(str, counts))
-    return table
+        size = str(score.dim) if score.precision == "float32" else f"{score.dim} {score.precision}"
+        counts = (score.queries, score.failed, score.candidates, size)
+        lines.add_row(Text(score.task), score.metric, f"{100 * score.value:.1f}", interval, *map(str, counts))
+    return lines

@@ -96,7 +96,7 @@ def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None
         print(json.dumps([asdict(each) for each in planned], indent=2))
         return
     rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), f"{p.source}@{p.revision[:12]}") for p in planned]
-    _show(_table(("task", "metric", "about MB", "from the hub"), rows))
+    show(table(("task", "metric", "about MB", "from the hub"), rows))
     sources = {p.source: p.bytes or 0 for p in planned if not p.done}
     print(f"{len(planned)} tasks, about {sum(sources.values()) / 1e9:.1f} GB from huggingface.co (estimated)")
 
@@ -113,7 +113,7 @@ def _run(
     if as_json:
         print(text)
     else:
-        _show(_table(("", "metric", "%", "published, the same protocol"), _rows(report)))
+        show(table(("", "metric", "%", "published, the same protocol"), _rows(report)))
     for task, reason in report.failed.items():
         say(f"not run: {task}: {reason}")
     if report.failed:
@@ -136,19 +136,21 @@ def _megabytes(size: int | None) -> str:
     return "unknown" if size is None else f"{size / 1e6:,.0f}"
 
 
-def _show(table: "Table") -> None:
+def show(lines: "Table") -> None:
+    """Print a table: as wide as the terminal, or as it needs to be in a pipe."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(lines)
 
 
-def _table(headings: tuple[str, ...], rows: Any) -> "Table":
+def table(headings: tuple[str, ...], rows: Any) -> "Table":
+    """Rows of texts under headings."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
+    lines = Table(box=None, pad_edge=False)
     for heading in headings:
-        table.add_column(heading)
+        lines.add_column(heading)
     for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+        lines.add_row(*map(Text, row))
+    return lines

@@ -14,7 +14,7 @@ import numpy as np
 
 from panvec.data.readers import share_of
 from panvec.errors import InputError, MediaError
-from panvec.evaluation.rows import Reader, Record, Row, class_name
+from panvec.evaluation.rows import FOLDERS, Reader, Record, Row, class_name
 
 ROW_FILES = ("captions.jsonl", "labels.jsonl", "meta.jsonl")
 HELD_BACK = ("dev", "val", "validation")
@@ -37,6 +37,7 @@ class Selection:
         seed: of the drawing.
         dev_share: the share of the training rows, or of all where there are no splits, that is the split dev instead, by the
             hash of the file's name that `panvec.data.readers` leaves out of training at the same share.
+        by: a field, such as a language: the rows of each of its values are also data of their own.
 
     Raises:
         InputError: `where` names the split, `limit` is under 1, or `dev_share` is no share.
@@ -47,6 +48,7 @@ class Selection:
     limit: int | None = None
     seed: int = 0
     dev_share: float = 0.0
+    by: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.dev_share < 1:
@@ -94,7 +96,7 @@ def read_data(folder: Path, selection: Selection) -> tuple[list[DataSet], list[s
     sets = []
     for file in files:
         try:
-            sets.append(_read(file, selection, notes))
+            sets += _read(file, selection, notes)
         except _NothingChosenError as error:
             notes.append(str(error))
     if not sets:
@@ -115,21 +117,34 @@ def _row_files_in(folder: Path) -> list[Path]:
     return [folder / name for name in ROW_FILES if (folder / name).is_file()]
 
 
-def _read(file: Path, selection: Selection, notes: list[str]) -> DataSet:
+def _read(file: Path, selection: Selection, notes: list[str]) -> list[DataSet]:
     name = f"{file.parent.name}/{file.name}"
     content = file.read_bytes()
     records = _held_back(_without_test(_records(file, content), name, selection.split), selection.dev_share)
     split = _split(records, name, selection.split)
     chosen = _limited(_matching(_of_split(records, split), name, selection.where), selection)
-    reader = Reader(file.parent)
-    rows = [reader.read(record, place) for place, record in chosen]
-    silent = sum(not said for said in rows)
-    if silent:
-        notes.append(f"{name}: {silent} of {len(chosen)} rows have no words, and are left out")
     class_names = sorted({class_name(record) for _, record in records if "label" in record})
     digest = hashlib.sha256(content).hexdigest()
     title = file.parent.name if len(_row_files_in(file.parent)) == 1 else f"{file.parent.name}/{file.stem}"
-    return DataSet(title, file, digest, split, len(chosen), [row for said in rows for row in said], class_names)
+    reader = Reader(file.parent)
+    sets = []
+    for value, part in _grouped(chosen, selection.by).items():
+        rows = [reader.read(record, place) for place, record in part]
+        silent = sum(not said for said in rows)
+        if silent:
+            notes.append(f"{name}: {silent} of {len(part)} rows have no words, and are left out")
+        named = f"{title}, {value}" if value else title
+        sets.append(DataSet(named, file, digest, split, len(part), [row for said in rows for row in said], class_names))
+    return sets
+
+
+def _grouped(records: Records, by: str | None) -> dict[str, Records]:
+    """All rows under "", and those of each value of the field by its name."""
+    groups: dict[str, Records] = {"": records}
+    for place, record in records if by else ():
+        if by in record:
+            groups.setdefault(f"{by} {record[by]}", []).append((place, record))
+    return dict(sorted(groups.items()))
 
 
 def _records(file: Path, content: bytes) -> Records:
@@ -172,7 +187,7 @@ def _held_back(records: Records, dev_share: float) -> Records:
 
 def _shared(record: Record, dev_share: float) -> object:
     split = record.get("split", "train")
-    media = (record[kind] for kind in ("image", "audio", "video") if isinstance(record.get(kind), str))
+    media = (record[kind] for kind in FOLDERS if isinstance(record.get(kind), str))
     own = split == "train" and any(share_of((Path(m).parent / Path(m).stem).as_posix()) < dev_share for m in islice(media, 1))
     return "dev" if own else split
 

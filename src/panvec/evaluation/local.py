@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from panvec.errors import InputError
 from panvec.evaluation.data import DataSet, Selection, read_data
+from panvec.evaluation.failures import Failure
+from panvec.evaluation.gap import Gap
 from panvec.evaluation.metrics import RESAMPLES
 from panvec.evaluation.score import Score
 from panvec.evaluation.settings import surroundings
-from panvec.evaluation.tasks import TEMPLATES, tasks_of
+from panvec.evaluation.tasks import TEMPLATES, CaptionRetrieval, Shows, tasks_of
 from panvec.evaluation.vectors import Embeds, Progress, Vectors
 
 
@@ -23,6 +25,8 @@ class Report:
     Attributes:
         failures: the name and the error of everything that could not be embedded; the scores count it as missed.
         notes: what of the data was left out, and why.
+        gaps: how far the media of each data set lie from their texts.
+        worst: the misses that went furthest wrong, at the longest dimension.
         settings: space id, data with checksums, split, templates, seed, versions, machine, date.
     """
 
@@ -30,11 +34,14 @@ class Report:
     failures: dict[str, str]
     notes: list[str]
     settings: dict[str, Any]
+    gaps: list[Gap] = field(default_factory=list)
+    worst: list[Failure] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        scores = [asdict(score) for score in self.scores]
-        return {**self.settings, "notes": self.notes, "failures": self.failures, "scores": scores}
+    def as_dict(self, *, items: bool = False) -> dict[str, Any]:
+        """For JSON; with the value of each query where `items`, which a paired comparison needs."""
+        scores = [asdict(score if items else replace(score, items=())) for score in self.scores]
+        found = {"gaps": [asdict(gap) for gap in self.gaps], "worst": [asdict(failure) for failure in self.worst]}
+        return {"kind": "local", **self.settings, "notes": self.notes, "failures": self.failures, "scores": scores, **found}
 
 
 def evaluate_local(
@@ -48,6 +55,8 @@ def evaluate_local(
     templates: Sequence[str] | None = None,
     seed: int = 0,
     dev_share: float = 0.0,
+    precisions: Sequence[str] = ("float32",),
+    by: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Score an embedder on a data folder, or on each one in a folder of them; docs/evaluation.md has their format.
@@ -63,6 +72,8 @@ def evaluate_local(
         templates: what a class is called, `{}` for its name; by default `TEMPLATES` of its kind of media.
         dev_share: the share of the rows that was kept out of training and is scored, as recipes have it for their sources.
         seed: of every draw: rows, mixed pools, bootstrap samples.
+        precisions: of the vectors, each scored: float32, int8, binary.
+        by: a field, such as a language: the rows of each of its values are also scored among themselves.
         progress: is told items embedded, items in all, and the name of the one at work.
 
     Raises:
@@ -71,13 +82,23 @@ def evaluate_local(
         ModelError: nothing at all can be embedded.
     """
     dims = _dims(embedder, dims)
-    selection = Selection(split, where or {}, limit, seed, dev_share)
+    selection = Selection(split, where or {}, limit, seed, dev_share, by)
     named = {kind: tuple(templates or default) for kind, default in TEMPLATES.items()}
     data, notes = read_data(folder, selection)
     tasks = [task for each in data for task in tasks_of(each, named)]
     vectors = Vectors(embedder)
+    seen = {precision: vectors.at(precision) for precision in dict.fromkeys(precisions)}
     vectors.add((item for task in tasks for item in task.items), progress)
-    scores = [score for task in tasks for dim in dims for score in task.scores(vectors, dim, seed)]
+    scores = [
+        replace(score, precision=precision)
+        for task in tasks
+        for precision, coarse in seen.items()
+        for dim in dims
+        for score in task.scores(coarse, dim, seed)
+    ]
+    longest = max(dims)
+    gaps = [found for task in tasks if isinstance(task, CaptionRetrieval) and (found := task.gap(vectors, longest))]
+    worst = [failure for task in tasks if isinstance(task, Shows) for failure in task.failures(vectors, longest)]
     settings = {
         "space_id": embedder.space_id,
         "data": [_describe(each) for each in data],
@@ -89,10 +110,13 @@ def evaluate_local(
         "embedder_task": None,
         "templates": named,
         "dims": list(dims),
+        "precisions": list(seen),
+        "by": by,
         "embedded": len(vectors),
+        "seconds_in_model": round(vectors.seconds, 3),
         **surroundings(),
     }
-    return Report(scores, vectors.failures, notes, settings)
+    return Report(scores, vectors.failures, notes, settings, gaps, worst)
 
 
 def _dims(embedder: Embeds, dims: Sequence[int] | None) -> Sequence[int]:

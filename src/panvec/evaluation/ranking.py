@@ -46,11 +46,13 @@ class Ranking:
         ranks: of `metrics.relevant_ranks`, `[queries, DEPTH]`.
         counts: relevant candidates of each query, `[queries]`.
         candidates: the most that a query was ranked against.
+        first: the candidate that stands first for each query, `[queries]`.
     """
 
     ranks: Array
     counts: Array
     candidates: int
+    first: Array
 
     @property
     def failed(self) -> int:
@@ -65,7 +67,7 @@ class Ranking:
 
 def rank(queries: Rows, candidates: Rows, relevant: Mask, left_out: Mask | None = None) -> Ranking:
     """Rank the candidates of every query, but those that are `left_out`; what has no vector is never found."""
-    ranks, counts, most = [np.empty((0, DEPTH))], [np.empty(0, np.int64)], 0
+    ranks, counts, first, most = [np.empty((0, DEPTH))], [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     together = max(1, _SCORES_AT_ONCE // max(1, len(candidates)))
     for start in range(0, len(queries), together):
         part = slice(start, start + together)
@@ -77,5 +79,6 @@ def rank(queries: Rows, candidates: Rows, relevant: Mask, left_out: Mask | None 
         scores[unused] = -np.inf
         ranks.append(relevant_ranks(scores, answers))
         counts.append(answers.sum(1))
+        first.append(scores.argmax(1))
         most = max(most, int((~unused).sum(1).max()))
-    return Ranking(np.concatenate(ranks), np.concatenate(counts), most)
+    return Ranking(np.concatenate(ranks), np.concatenate(counts), most, np.concatenate(first))

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from panvec.errors import MediaError
 from panvec.evaluation.vectors import File, Kind
 
-FOLDERS: dict[Kind, str] = {"image": "images", "audio": "audio", "video": "videos"}
+FOLDERS: dict[Kind, str] = {"image": "images", "audio": "audio", "video": "videos", "document": "documents"}
 """The folder in which the files of a field are."""
 
 Record: TypeAlias = dict[str, Any]
@@ -48,7 +48,16 @@ class Pictured:
     text: str
 
 
-Row: TypeAlias = Captioned | Labelled | Spoken | Pictured
+@dataclass(frozen=True)
+class Pair:
+    """Two texts: how alike they are, or (without a score) one the translation of the other."""
+
+    first: str
+    second: str
+    score: float | None
+
+
+Row: TypeAlias = Captioned | Labelled | Spoken | Pictured | Pair
 
 
 class Reader:
@@ -70,6 +79,8 @@ class Reader:
         """
         if isinstance(record.get("images"), list) and record["images"] and "instructions" in record:
             return self._pictured(record, place)
+        if "sentence1" in record and "sentence2" in record:
+            return _pair(record)
         media = {kind: File(kind, self._find(kind, str(record[kind]), place)) for kind in FOLDERS if kind in record}
         if "audio" in media and "text" in record:
             return [Spoken(media["audio"], text, media.get("image")) for text in _texts(record["text"])]
@@ -77,7 +88,7 @@ class Reader:
             return _described(record, next(iter(media.values())))
         raise MediaError(
             f"{place}: the fields {', '.join(record)} make no task: a row has one of {', '.join(FOLDERS)} with captions or "
-            "label, or audio with text (and image), or images with instructions; see docs/evaluation.md"
+            "label, or audio with text (and image), or images with instructions, or two sentences; see docs/evaluation.md"
         )
 
     def _pictured(self, record: Record, place: str) -> list[Row]:
@@ -103,6 +114,12 @@ class Reader:
 def class_name(record: Record) -> str:
     """The name of the class of a row with a label."""
     return str(record.get("class_name") or record["label"])
+
+
+def _pair(record: Record) -> list[Row]:
+    firsts, seconds = _texts(record["sentence1"]), _texts(record["sentence2"])
+    score = None if record.get("score") is None else float(record["score"])
+    return [Pair(first, second, score) for first, second in zip(firsts, seconds, strict=False)]
 
 
 def _described(record: Record, medium: File) -> list[Row]:

@@ -1,6 +1,6 @@
 """A line of a report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,8 @@ class Score:
         low, high: the 95 % bootstrap interval of `value` over queries.
         candidates: the most that a query was ranked against.
         failed: queries that count as misses because they, or every answer to them, could not be embedded.
+        precision: of the vectors: float32, int8 or binary.
+        items: of each query its value, where `value` is their mean; what a paired comparison needs.
     """
 
     data: str
@@ -23,3 +25,5 @@ class Score:
     candidates: int
     dim: int
     failed: int
+    precision: str = "float32"
+    items: tuple[float, ...] = field(default=(), repr=False)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from panvec.errors import InputError
 from panvec.evaluation.data import DataSet
-from panvec.evaluation.metrics import Estimate, macro_mean, mean, share
-from panvec.evaluation.ranking import Links, Ranking, rank
-from panvec.evaluation.rows import Captioned, Labelled, Pictured, Spoken
+from panvec.evaluation.failures import Failure, worst
+from panvec.evaluation.gap import Gap, gap
+from panvec.evaluation.metrics import macro_mean, mean, share
+from panvec.evaluation.pairs import Translations, places_of
+from panvec.evaluation.ranking import Links, rank
+from panvec.evaluation.rows import FOLDERS, Captioned, Labelled, Pair, Pictured, Spoken
 from panvec.evaluation.score import Score
+from panvec.evaluation.scoring import ranked, score_of
 from panvec.evaluation.vectors import File, Frames, Item, Rows, Vectors, Words, unit_rows
-
-Value = TypeVar("Value", bound=Hashable)
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "image": ("a photo of a {}",),
     "audio": ("the sound of {}",),
     "video": ("a video of {}",),
+    "document": ("a document about {}",),
 }
 """What a class is called for each kind of media, by default."""
 
@@ -40,10 +43,19 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """A task that can show its worst misses."""
+
+    def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
+        """With the vectors of `items`."""
+        ...
+
+
 def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task]:
     """Every task that the rows of a data set allow."""
     tasks: list[Task] = []
-    for kind in ("image", "audio", "video"):
+    for kind in FOLDERS:
         captioned = [row for row in data.rows if isinstance(row, Captioned) and row.medium.kind == kind]
         labelled = [row for row in data.rows if isinstance(row, Labelled) and row.medium.kind == kind]
         if captioned:
@@ -55,6 +67,8 @@ def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task
             tasks.append(ByClassName(data.name, labelled, data.class_names, templates[kind]))
     spoken = [row for row in data.rows if isinstance(row, Spoken)]
     pictured = [row for row in data.rows if isinstance(row, Pictured)]
+    translated = [row for row in data.rows if isinstance(row, Pair) and row.score is None]
+    tasks += [Translations(data.name, translated)] if translated else []
     return tasks + ([Speech(data.name, spoken)] if spoken else []) + ([Pictures(data.name, pictured)] if pictured else [])
 
 
@@ -100,8 +114,25 @@ class CaptionRetrieval:
         media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
         there = rank(texts.take(known.queries), media, _holders(known))
         back = rank(media, texts, Links(known.own, len(texts)))
-        yield from _ranked(self.data, f"text to {known.kind}", there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
-        yield from _ranked(self.data, f"{known.kind} to text", back, dim, seed, "R@1", "nDCG@10")
+        yield from ranked(self.data, f"text to {known.kind}", there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
+        yield from ranked(self.data, f"{known.kind} to text", back, dim, seed, "R@1", "nDCG@10")
+
+    def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
+        """The worst of both ways."""
+        known = self.captions
+        media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
+        holders, own = _holders(known), Links(known.own, len(texts))
+        there, back = rank(texts.take(known.queries), media, holders), rank(media, texts, own)
+        queries = [known.texts[text] for text in known.queries]
+        return [
+            *worst(self.data, f"text to {known.kind}", there, queries, known.media, holders),
+            *worst(self.data, f"{known.kind} to text", back, known.media, known.texts, own),
+        ]
+
+    def gap(self, vectors: Vectors, dim: int) -> Gap | None:
+        """Between the media and their texts."""
+        known = self.captions
+        return gap(self.data, known.kind, "text", vectors.of(known.media, dim), vectors.of(known.texts, dim), known.own)
 
 
 class MixedPool:
@@ -122,10 +153,10 @@ class MixedPool:
         pool = _joined(media, texts.take(added))
         mixed = rank(queries, pool, lambda part: _padded(relevant(part), len(added)), self._left_out(added))
         task = f"text to {known.kind}, mixed pool"
-        yield from _ranked(self.data, task, mixed, dim, seed, "R@10")
+        yield from ranked(self.data, task, mixed, dim, seed, "R@10")
         if pure.any():
             kept = share(mixed.values("R@10"), pure, seed)
-            yield _score(self.data, task, "R@10 kept", kept, mixed, dim)
+            yield score_of(self.data, task, "R@10 kept", kept, mixed, dim)
 
     def _added(self, seed: int) -> list[int]:
         """Texts in random order: enough that every query finds one of another medium for each medium, if there are."""
@@ -177,7 +208,7 @@ class Interleaved:
         queries = {f"half caption + {self.kind}": self.mixes, "half caption": self.halves, self.kind: self.media}
         for name, items in queries.items():
             ranking = rank(vectors.of(items, dim), texts, self.relevant, self.whole)
-            yield from _ranked(self.data, f"{name} to other captions", ranking, dim, seed, "R@1", "R@10")
+            yield from ranked(self.data, f"{name} to other captions", ranking, dim, seed, "R@1", "R@10")
 
 
 class ByClassName:
@@ -204,8 +235,15 @@ class ByClassName:
         relevant = Links([[name] for name in self.gold], len(self.class_names))
         ranking = rank(vectors.of(self.media, dim), self._names(vectors, dim), relevant)
         right, task = ranking.values("R@1"), f"{self.kind} by class name"
-        yield _score(self.data, task, "macro accuracy", macro_mean(right, np.array(self.gold), seed), ranking, dim)
-        yield _score(self.data, task, "accuracy", mean(right, seed), ranking, dim)
+        yield score_of(self.data, task, "macro accuracy", macro_mean(right, np.array(self.gold), seed), ranking, dim)
+        yield score_of(self.data, task, "accuracy", mean(right, seed), ranking, dim, list(right))
+
+    def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
+        """The media whose class stands lowest among the names."""
+        relevant = Links([[name] for name in self.gold], len(self.class_names))
+        ranking = rank(vectors.of(self.media, dim), self._names(vectors, dim), relevant)
+        names: list[Item] = [(Words(name),) for name in self.class_names]
+        return worst(self.data, f"{self.kind} by class name", ranking, self.media, names, relevant)
 
     def _names(self, vectors: Vectors, dim: int) -> Rows:
         prompts = vectors.of(self.prompts, dim).vectors
@@ -239,10 +277,15 @@ class Speech:
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """R@1 to the text, R@5 to the photo."""
         said = rank(vectors.of(self.recordings, dim), vectors.of(self.texts, dim), self.said)
-        yield from _ranked(self.data, "speech to text", said, dim, seed, "R@1")
+        yield from ranked(self.data, "speech to text", said, dim, seed, "R@1")
         if self.illustrated:
             seen = rank(vectors.of(self.illustrated, dim), vectors.of(self.photos, dim), self.seen)
-            yield from _ranked(self.data, "speech to image", seen, dim, seed, "R@5")
+            yield from ranked(self.data, "speech to image", seen, dim, seed, "R@5")
+
+    def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
+        """The recordings whose text stands lowest."""
+        said = rank(vectors.of(self.recordings, dim), vectors.of(self.texts, dim), self.said)
+        return worst(self.data, "speech to text", said, self.recordings, self.texts, self.said)
 
 
 class Pictures:
@@ -265,14 +308,9 @@ class Pictures:
         """R@5 of both."""
         texts = vectors.of(self.texts, dim)
         for name, items in (("images", self.contents), ("images as video", self.videos)):
-            yield from _ranked(
+            yield from ranked(
                 self.data, f"{name} to text", rank(vectors.of(items, dim), texts, self.relevant), dim, seed, "R@5"
             )
-
-
-def places_of(values: Iterable[Value]) -> dict[Value, int]:
-    """The place of each value among the different ones, in order."""
-    return {value: place for place, value in enumerate(dict.fromkeys(values))}
 
 
 def _holders(captions: Captions) -> Links:
@@ -291,13 +329,3 @@ def _joined(first: Rows, second: Rows) -> Rows:
 
 def _padded(mask: NDArray[np.bool_], columns: int) -> NDArray[np.bool_]:
     return np.pad(mask, ((0, 0), (0, columns)))
-
-
-def _ranked(data: str, task: str, ranking: Ranking, dim: int, seed: int, *metrics: str) -> Iterator[Score]:
-    for metric in metrics:
-        yield _score(data, task, metric, mean(ranking.values(metric), seed), ranking, dim)
-
-
-def _score(data: str, task: str, metric: str, estimate: Estimate, ranking: Ranking, dim: int) -> Score:
-    values = (estimate.value, estimate.low, estimate.high)
-    return Score(data, task, metric, *values, len(ranking.counts), ranking.candidates, dim, ranking.failed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -11,15 +13,16 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from panvec.content import Audio, Content, Image, Limits, Medium, Text, Video
-from panvec.errors import ModelError, PanvecError
+from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
+from panvec.errors import InputError, ModelError, PanvecError
 from panvec.media.image import RGB, read_image
-from panvec.models.embedder import Vector, shorten
+from panvec.models.embedder import Embedder, Vector, shorten
 
-Kind: TypeAlias = Literal["image", "audio", "video"]
+Kind: TypeAlias = Literal["image", "audio", "video", "document"]
 Progress: TypeAlias = Callable[[int, int, str], None]
 
-_MEDIA: dict[str, Callable[[Path], Medium]] = {"image": Image, "audio": Audio, "video": Video}
+_MEDIA: dict[str, Callable[[Path], Medium]] = {"image": Image, "audio": Audio, "video": Video, "document": Document}
+PRECISIONS = ("float32", "int8", "binary")
 _TOGETHER = 64
 _SHOWN = 40
 
@@ -106,12 +109,33 @@ class Rows:
 
 
 class Vectors:
-    """The vectors of items, embedded once; `failures` has the name and the error of each that could not be."""
+    """The vectors of items, embedded once.
+
+    Attributes:
+        failures: the name and the error of each item that could not be embedded.
+        seconds: spent in the embedder.
+    """
 
     def __init__(self, embedder: Embeds) -> None:
         self.embedder = embedder
         self.failures: dict[str, str] = {}
+        self.seconds = 0.0
         self._known: dict[Item, Vector | None] = {}
+        self._precision = "float32"
+
+    def at(self, precision: str) -> Vectors:
+        """The same vectors as int8 or binary ones, as a database without the model compares them.
+
+        Raises:
+            InputError: another precision, or an embedder without them.
+        """
+        if precision not in PRECISIONS or (precision == "int8" and not isinstance(self.embedder, Embedder)):
+            raise InputError(
+                f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}, int8 with a panvec Embedder"
+            )
+        seen = copy(self)
+        seen._precision = precision
+        return seen
 
     def __len__(self) -> int:
         return len(self._known)
@@ -139,15 +163,26 @@ class Vectors:
         missing = np.zeros(self.embedder.dims[0], np.float32)
         known = [self._known[item] for item in items]
         full = [missing if vector is None else vector for vector in known]
-        return unit_rows(np.stack(full)[:, :dim] if full else np.empty((0, dim), np.float32))
+        rows = unit_rows(np.stack(full)[:, :dim] if full else np.empty((0, dim), np.float32))
+        return rows if self._precision == "float32" else self._coarse(rows, dim)
+
+    def _coarse(self, rows: Rows, dim: int) -> Rows:
+        if self._precision == "int8":
+            scale = 127 / self.embedder._model.int8_ranges[dim]  # type: ignore[attr-defined]
+            values = np.clip(np.rint(rows.vectors * scale), -127, 127)
+        else:
+            values = np.where(rows.vectors > 0, 1.0, -1.0) * rows.there[:, None]
+        return unit_rows(values.astype(np.float32))
 
     def _embed(self, items: list[Item]) -> list[Any]:
         contents = [_content(item) for item in items]
         good = [content for content in contents if isinstance(content, Content)]
+        began = time.monotonic()
         try:
             made = iter(self.embedder.embed(good, on_error="return"))
         except Exception:  # noqa: BLE001 - one content never stops the others: find it
             made = iter([self._embed_alone(content) for content in good])
+        self.seconds += time.monotonic() - began
         return [next(made) if isinstance(content, Content) else content for content in contents]
 
     def _embed_alone(self, content: Content) -> Any:

@@ -1,0 +1,97 @@
+"""Two results on the same items: is one better than the other, or is it chance?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from panvec.errors import InputError
+from panvec.evaluation.metrics import Array, mean
+
+FLIPS = 10_000
+"""Random sign flips of a p-value."""
+Key: TypeAlias = tuple[str, str, str, int, str]
+"""Data, task, metric, dim, precision."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score of the second result less that of the first, over the same queries.
+
+    Attributes:
+        low, high: the paired 95 % bootstrap interval of `difference`.
+        p: of so large a mean difference by chance (a paired randomisation test, both sides).
+    """
+
+    data: str
+    task: str
+    metric: str
+    dim: int
+    precision: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    queries: int
+
+    @property
+    def fell(self) -> bool:
+        """Whether the second is worse by more than chance: the whole interval lies below 0."""
+        return self.high < 0
+
+
+def paired(first: Array, second: Array, seed: int = 0) -> tuple[float, float, float, float]:
+    """The mean of `second` - `first` (`[queries]` each), its interval, and the p-value."""
+    differences = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    estimate = mean(differences, seed)
+    return estimate.value, estimate.low, estimate.high, _p(differences, seed)
+
+
+def compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 0) -> list[Difference]:
+    """Every score that two results (as `Report.as_dict(items=True)` writes them) share.
+
+    Raises:
+        InputError: they are of other data, or share no score with its items.
+    """
+    _check_data(first, second)
+    before, after = _scores(first), _scores(second)
+    shared = [key for key in before if key in after]
+    if not shared:
+        raise InputError("the two results share no score with its items: make both with --out, on the same data and dims")
+    found = []
+    for key in shared:
+        a, b = before[key], after[key]
+        if len(a) != len(b):
+            raise InputError(f"{' '.join(map(str, key))}: {len(a)} and {len(b)} queries: use the same limit and seed for both")
+        found.append(Difference(*key, float(a.mean()), float(b.mean()), *paired(a, b, seed), len(a)))
+    return found
+
+
+def _check_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    sums = [{data["name"]: data["sha256"] for data in result.get("data", ())} for result in (first, second)]
+    changed = [name for name, digest in sums[0].items() if sums[1].get(name, digest) != digest]
+    if changed:
+        raise InputError(f"the rows of {changed[0]} are not the same in both results: score both on the same data")
+
+
+def _scores(result: Mapping[str, Any]) -> dict[Key, Array]:
+    scores = [score for score in result.get("scores", ()) if score.get("items")]
+    return {(s["data"], s["task"], s["metric"], s["dim"], s.get("precision", "float32")): np.array(s["items"]) for s in scores}
+
+
+def _p(differences: Array, seed: int) -> float:
+    """The share of random signs that give a mean as far from 0, the one that was seen counted too."""
+    moved = differences[differences != 0]
+    if not len(moved):
+        return 1.0
+    random, seen, extreme = np.random.default_rng(seed), abs(moved.sum()) - 1e-12, 0
+    at_once = max(1, 4_000_000 // len(moved))
+    for start in range(0, FLIPS, at_once):
+        signs = random.integers(0, 2, (min(at_once, FLIPS - start), len(moved)), np.int8) * 2 - 1
+        extreme += int((np.abs(signs @ moved) >= seen).sum())
+    return (extreme + 1) / (FLIPS + 1)

@@ -1,0 +1,263 @@
+"""The page: what was measured, beside what was published under the same protocol, charts, and the worst misses."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from panvec.evaluation.page.charts import Bar, bars, lines, radar
+from panvec.evaluation.page.media import show
+from panvec.evaluation.page.results import Result, read_results
+
+Score: TypeAlias = dict[str, Any]
+_BYTES = {"float32": 4.0, "int8": 1.0, "binary": 0.125}
+_MAIN = ("R@1", "accuracy", "R@5", "R@10")
+"""The metrics of which the first that a task has stands for it in the charts."""
+
+
+def build_page(results: Sequence[Path]) -> str:
+    """One HTML page about results, complete in itself: it loads nothing.
+
+    Raises:
+        InputError: a file is no result.
+    """
+    read = read_results(results)
+    local = [result for result in read if result.kind == "local"]
+    parts = [_head(read), _suites([result for result in read if result.kind == "suite"])]
+    parts += [_charts(local), _table_of_scores(local), _mteb(local), _gaps(local), _misses(local), _settings(read)]
+    style = files("panvec.evaluation.page").joinpath("style.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>panvec: evaluation</title>\n<style>\n{style}</style>\n</head>\n<body>\n{''.join(parts)}</body>\n</html>\n"
+    )
+
+
+def _head(results: Sequence[Result]) -> str:
+    names = ", ".join(dict.fromkeys(escape(result.content["space_id"]) for result in results))
+    dates = sorted(_settings_of(result).get("date", "")[:10] for result in results)
+    return f"<h1>Evaluation</h1>\n<p>{names}. Measured {escape(dates[0])}{_until(dates)}. Figures are percent.</p>\n"
+
+
+def _until(dates: Sequence[str]) -> str:
+    return f" to {escape(dates[-1])}" if dates[0] != dates[-1] else ""
+
+
+def _suites(results: Sequence[Result]) -> str:
+    """A table for each suite: the measured columns, then the published ones of the same protocol, in italics."""
+    by_suite: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        by_suite[result.content["suite"]].append(result)
+    return "".join(_suite(name, group) for name, group in by_suite.items()) + _fields(results)
+
+
+def _suite(name: str, results: Sequence[Result]) -> str:
+    figures = [{figure["name"]: figure for figure in result.content["figures"]} for result in results]
+    beside = {line: {p["model"]: p for p in figure["published"]} for line, figure in figures[0].items()}
+    models = list(dict.fromkeys(model for known in beside.values() for model in known))
+    rows = [
+        [
+            escape(line),
+            escape(figure["metric"]),
+            *(_number(each.get(line, {}).get("value"), 100) for each in figures),
+            *(_number(beside[line].get(model, {}).get("value"), 1) for model in models),
+            escape(figure["note"]),
+        ]
+        for line, figure in figures[0].items()
+    ]
+    measured = [(escape(result.name), "n") for result in results]
+    headings = [("", ""), ("metric", ""), *measured, *((escape(model), "n published") for model in models), ("", "")]
+    sources = sorted({f"{p['model']}: {p['source']}" for known in beside.values() for p in known.values()})
+    note = (
+        f"<p>In italics: published, under the same protocol, not measured here. {escape('; '.join(sources))}.</p>"
+        if sources
+        else ""
+    )
+    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{note}\n"
+
+
+def _fields(results: Sequence[Result]) -> str:
+    """The radar by field, where there are at least three."""
+    series: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        for figure in result.content["figures"]:
+            if figure["value"] is not None and figure["field"]:
+                series[result.name][figure["field"]].append(figure["value"])
+    axes = list(dict.fromkeys(field for each in series.values() for field in each))
+    return _radar(axes, series)
+
+
+def _radar(axes: Sequence[str], series: dict[str, Any]) -> str:
+    if len(axes) < 3:
+        return ""
+    means = {name: [_mean(each[axis]) if each.get(axis) else None for axis in axes] for name, each in series.items()}
+    chart = radar("scores by field", axes, means)
+    return f'<div class="charts"><section><h3>By field</h3>{chart}</section></div>\n'
+
+
+def _charts(results: Sequence[Result]) -> str:
+    if not results:
+        return ""
+    by_data: dict[str, list[Bar]] = defaultdict(list)
+    for series, result in enumerate(results):
+        for score in _main_scores(result):
+            label = score["task"] if len(results) == 1 else f"{score['task']}, {result.name}"
+            values = (score["value"], score["low"], score["high"])
+            by_data[score["data"]].append(Bar(f"{label}: {score['metric']}", *values, series))
+    drawn = [f"<section><h3>{escape(data)}</h3>{bars(f'{data}: scores', rows)}</section>" for data, rows in by_data.items()]
+    charts = f'<div class="charts">{"".join(drawn)}</div>\n'
+    return f"<h2>Scores with 95 % intervals</h2>\n{charts}{_cost(results)}{_local_radar(results)}"
+
+
+def _main_scores(result: Result) -> list[Score]:
+    """For each task the first of the main metrics, at the longest dimension in float32."""
+    longest = max(score["dim"] for score in result.content["scores"])
+    first: dict[tuple[str, str], Score] = {}
+    for metric in _MAIN:
+        for score in result.content["scores"]:
+            if score["metric"] == metric and score["dim"] == longest and score.get("precision", "float32") == "float32":
+                first.setdefault((score["data"], score["task"]), score)
+    order = {key: place for place, key in enumerate((s["data"], s["task"]) for s in result.content["scores"])}
+    return [first[key] for key in sorted(first, key=lambda key: order[key])]
+
+
+def _cost(results: Sequence[Result]) -> str:
+    """Mean score against the bytes of a vector, for each precision, where there is more than one size."""
+    series: dict[str, list[tuple[float, float, str]]] = {}
+    for result in results:
+        main = {(score["data"], score["task"], score["metric"]) for score in _main_scores(result)}
+        sizes: dict[tuple[str, int], list[float]] = defaultdict(list)
+        for score in result.content["scores"]:
+            if (score["data"], score["task"], score["metric"]) in main:
+                sizes[score.get("precision", "float32"), score["dim"]].append(score["value"])
+        for (precision, dim), values in sorted(sizes.items(), key=lambda item: item[0][1]):
+            cost = dim * _BYTES[precision]
+            name = precision if len(results) == 1 else f"{result.name}, {precision}"
+            series.setdefault(name, []).append((cost, _mean(values), f"{dim} {precision}: {100 * _mean(values):.1f}"))
+    if len({cost for each in series.values() for cost, _, _ in each}) < 2:
+        return ""
+    chart = lines("quality against cost", "bytes of a vector", series)
+    return f'<div class="charts"><section><h3>Quality (mean of the scores above) against cost</h3>{chart}</section></div>\n'
+
+
+def _local_radar(results: Sequence[Result]) -> str:
+    series: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        for score in _main_scores(result):
+            if ", " not in score["data"]:
+                series[result.name][score["data"]].append(score["value"])
+    return _radar(list(dict.fromkeys(data for each in series.values() for data in each)), series)
+
+
+def _table_of_scores(results: Sequence[Result]) -> str:
+    if not results:
+        return ""
+    names = ("data", "task", "metric", "dim", "precision")
+    cells: dict[tuple[Any, ...], dict[int, Score]] = defaultdict(dict)
+    for place, result in enumerate(results):
+        for score in result.content["scores"]:
+            cells[(*(score[name] for name in names[:4]), score.get("precision", "float32"))][place] = score
+    rows = [
+        [*(escape(str(part)) for part in key), *(_interval(found.get(i)) for i in range(len(results)))]
+        for key, found in cells.items()
+    ]
+    headings = [(name, "") for name in names] + [(escape(result.name), "n") for result in results]
+    summary = f"{len(rows)} scores, each with its 95 % interval"
+    return f"<h2>All scores</h2>\n{_folded(summary, _table(headings, rows))}\n"
+
+
+def _mteb(results: Sequence[Result]) -> str:
+    rows = [
+        [escape(result.name), escape(s["data"]), escape(s["task"]), s["metric"], str(s["dim"]), _number(s["value"], 100)]
+        for result in results
+        for s in result.content.get("mteb", ())
+    ]
+    headings = [("", ""), ("data", ""), ("task", ""), ("metric", ""), ("dim", ""), ("%", "n")]
+    return f"<h2>By mteb's metrics</h2>\n{_table(headings, rows)}\n" if rows else ""
+
+
+def _gaps(results: Sequence[Result]) -> str:
+    rows = [
+        [
+            escape(r.name),
+            escape(g["data"]),
+            escape(f"{g['first']}, {g['second']}"),
+            *(f"{g[k]:.3f}" for k in ("distance", "matched", "unmatched")),
+        ]
+        for r in results
+        for g in r.content.get("gaps", ())
+    ]
+    headings = [
+        ("", ""),
+        ("data", ""),
+        ("of", ""),
+        ("between the means", "n"),
+        ("cosine of pairs", "n"),
+        ("of all others", "n"),
+    ]
+    return f"<h2>Modality gap</h2>\n{_table(headings, rows)}\n" if rows else ""
+
+
+def _misses(results: Sequence[Result]) -> str:
+    cards = [
+        f'<article class="miss"><strong>{escape(miss["task"])}</strong>, {escape(miss["data"])}{_of_model(results, result)}<dl>'
+        f"<dt>asked</dt>{_shown(miss['query'])}<dt>right, at rank {miss['rank']}</dt>{_shown(miss['expected'])}"
+        f"<dt>first instead</dt>{_shown(miss['found'])}</dl></article>"
+        for result in results
+        for miss in result.content.get("worst", ())
+        if ", " not in miss["data"]
+    ]
+    return f'<h2>Worst misses</h2>\n<div class="misses">{"".join(cards)}</div>\n' if cards else ""
+
+
+def _of_model(results: Sequence[Result], result: Result) -> str:
+    return f", {escape(result.name)}" if len(results) > 1 else ""
+
+
+def _shown(parts: Iterable[dict[str, str]]) -> str:
+    return "".join(f"<dd>{show(part['kind'], part['value'])}</dd>" for part in parts)
+
+
+def _settings(results: Sequence[Result]) -> str:
+    left_out = ("scores", "worst", "gaps", "figures", "mteb")
+    kept = {result.name: {k: v for k, v in result.content.items() if k not in left_out} for result in results}
+    text = escape(json.dumps(kept, indent=1, ensure_ascii=False))
+    folded = _folded("Space id, data, versions, machine", f"<pre>{text}</pre>")
+    return f"<h2>How to get these again</h2>\n{folded}\n"
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{summary}</summary>{body}</details>"
+
+
+def _settings_of(result: Result) -> dict[str, Any]:
+    return result.content if result.kind == "local" else dict(result.content["settings"])
+
+
+def _table(headings: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> str:
+    classes = [kind for _, kind in headings]
+    head = _row("th", classes, [name for name, _ in headings])
+    body = "".join(_row("td", classes, row) for row in rows)
+    return f'<div class="scroll"><table><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _row(tag: str, classes: Sequence[str], cells: Sequence[str]) -> str:
+    inner = (f'<{tag} class="{kind}">{cell}</{tag}>' for kind, cell in zip(classes, cells, strict=True))
+    return f"<tr>{''.join(inner)}</tr>"
+
+
+def _interval(score: Score | None) -> str:
+    return "" if score is None else f"{100 * score['value']:.1f} ({100 * score['low']:.1f}-{100 * score['high']:.1f})"
+
+
+def _number(value: float | None, scale: float) -> str:
+    return "" if value is None else f"{scale * value:.1f}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

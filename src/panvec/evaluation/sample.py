@@ -1,0 +1,66 @@
+"""The sample suite: small data that come with the repository, and the scores of each item that a change is held against."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from panvec.errors import InputError
+from panvec.evaluation.compare import Difference, compare
+from panvec.evaluation.local import Report, evaluate_local
+from panvec.evaluation.vectors import Embeds, Progress
+
+BASELINE = "baseline.json"
+_PLACE = Path("examples") / "sample"
+_KEPT = ("space_id", "data", "dims", "seed", "versions", "date")
+
+
+def sample_folder(given: Path | None) -> Path:
+    """The data: those given, else of the repository this runs from, else of the one in the working folder.
+
+    Raises:
+        InputError: they are nowhere; an installed package does not hold them.
+    """
+    places = [given] if given else [Path(__file__).parents[3] / _PLACE, _PLACE]
+    for place in places:
+        if any(place.glob("*/*.jsonl")):
+            return place
+    raise InputError(
+        f"no sample data in {' or '.join(map(str, places))}: they are {_PLACE} in panvec's repository, not in the installed "
+        "package; clone it, and name the folder with --data"
+    )
+
+
+def evaluate_sample(folder: Path, embedder: Embeds, progress: Progress | None = None) -> Report:
+    """Score an embedder on the sample, for all languages together and for each."""
+    return evaluate_local(folder, embedder, by="language", progress=progress)
+
+
+def record(folder: Path, report: Report) -> Path:
+    """Write the scores of each item as what later runs are held against."""
+    result = report.as_dict(items=True)
+    scores = [_small(score) for score in result["scores"] if score["items"]]
+    kept = {name: result[name] for name in _KEPT} | {"scores": scores}
+    kept["data"] = [{"name": data["name"], "sha256": data["sha256"]} for data in result["data"]]
+    lines = ",\n".join(f"  {json.dumps(score, ensure_ascii=False)}" for score in kept.pop("scores"))
+    head = json.dumps(kept, indent=1, ensure_ascii=False).removesuffix("\n}")
+    (folder / BASELINE).write_text(f'{head},\n "scores": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    return folder / BASELINE
+
+
+def against_baseline(folder: Path, report: Report) -> list[Difference]:
+    """Each score of the sample beside the recorded one.
+
+    Raises:
+        InputError: nothing was recorded, or on other rows.
+    """
+    file = folder / BASELINE
+    if not file.is_file():
+        raise InputError(f"there is no {file}: record one with --record")
+    return compare(json.loads(file.read_text(encoding="utf-8")), report.as_dict(items=True))
+
+
+def _small(score: dict[str, Any]) -> dict[str, Any]:
+    items = [int(value) if float(value).is_integer() else value for value in score["items"]]
+    return {name: score[name] for name in ("data", "task", "metric", "dim", "precision")} | {"items": items}
