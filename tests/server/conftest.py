@@ -50,12 +50,12 @@ Serve = Callable[..., Any]
 
 
 @contextmanager
-def running(folder: Path, *arguments: object, environment: dict[str, str] | None = None) -> Iterator[Server]:
-    """`panvec serve ARGUMENTS` on a free port, with state and log in `folder`."""
+def running(folder: Path, *arguments: object, environment: dict[str, str] | None = None, **options: Any) -> Iterator[Server]:
+    """`panvec serve ARGUMENTS` on a free port, with state and log in `folder`; `options` are those of Popen."""
     log_path = folder / "log"
     command = [sys.executable, "-m", "panvec", "serve", "--port", "0", "--state", str(folder / "state"), *map(str, arguments)]
     with log_path.open("w") as log:
-        process = subprocess.Popen(command, stderr=log, text=True, env=os.environ | (environment or {}))
+        process = subprocess.Popen(command, stderr=log, text=True, env=os.environ | (environment or {}), **options)
     try:
         yield Server(process, _address(process, log_path), log_path)
     finally:

@@ -20,6 +20,8 @@ from panvec.tasks import Task
 
 _NICENESS = 10
 """How far a process of media stands back behind texts."""
+_TRIES = 2
+"""Processes that a batch may end before it is blamed for it: the first may have died of something else."""
 _loaded: list[Embedder] = []
 
 
@@ -90,15 +92,14 @@ class Process:
             self._pool.shutdown()
 
     async def _call(self, function: Any, argument: Any) -> Any:
-        pool = self._pool = self._pool or ProcessPoolExecutor(1, get_context("spawn"), _load, self._arguments)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, function, argument)
-        except BrokenProcessPool:
-            if self._pool is pool:
-                self._pool = None
-            raise MediaError(
-                "reading this input ended the process that reads media: it is damaged, or needs too much memory"
-            ) from None
+        for _ in range(_TRIES):
+            pool = self._pool = self._pool or ProcessPoolExecutor(1, get_context("spawn"), _load, self._arguments)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(pool, function, argument)
+            except BrokenProcessPool:
+                if self._pool is pool:
+                    self._pool = None
+        raise MediaError("reading this input ends the process that reads media: it is damaged, or needs too much memory")
 
 
 def _load(model: str, limits: Limits, threads: int) -> None:
