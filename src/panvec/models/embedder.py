@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from panvec.content import Content, Limits, Medium, Text, as_content
 from panvec.errors import InputError, ModelError, PanvecError
 from panvec.models.registry import MODELS, ModelCard, Request, load
+from panvec.models.remote.cost import Amount, Estimate
 from panvec.tasks import Task, as_task
 
 if TYPE_CHECKING:
@@ -82,6 +83,15 @@ class Model(Protocol):
 
     def describe(self, content: Content, task: Task | None, limits: Limits) -> Description:
         """What the content would become."""
+        ...
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A model that is paid for by what it is sent."""
+
+    def estimate(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Estimate:
+        """What contents would cost."""
         ...
 
 
@@ -185,6 +195,21 @@ class Embedder:
         if isinstance(content, PanvecError):
             raise content
         return [(shorten(v, size), span) for v, span in self._model.segments(content, as_task(task), self.limits)]
+
+    def estimate(self, inputs: Input | Iterable[Input], *, task: Task | str | None = None) -> Estimate:
+        """What embedding `inputs` would cost, about, where the model is hosted elsewhere; nothing is sent, media are decoded.
+
+        Raises:
+            PanvecError: an input is none.
+        """
+        contents = [self._content(item) for item in _as_list(inputs)]
+        for content in contents:
+            if isinstance(content, PanvecError):
+                raise content
+        good = [content for content in contents if isinstance(content, Content)]
+        if isinstance(self._model, Priced):
+            return self._model.estimate(good, as_task(task), self.limits)
+        return Estimate(len(good), Amount(), 0.0)
 
     def describe(self, x: Input, *, task: Task | str | None = None) -> Description:
         """What `x` would become: parts, tokens, windows."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from panvec.errors import InputError, ModelError
-from panvec.models.hub.facts import Facts, facts_of
+from panvec.models.facts import Facts, facts_of
 from panvec.models.hub.files import Files, find_files
 from panvec.models.hub.libraries import quiet, sentence_transformers
 

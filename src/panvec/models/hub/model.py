@@ -10,9 +10,9 @@ import numpy as np
 
 from panvec.content import Content, Limits
 from panvec.errors import PanvecError
+from panvec.models.blocks import Block, Reader
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector
-from panvec.models.hub.blocks import Block, Reader
-from panvec.models.hub.facts import Facts
+from panvec.models.facts import Facts
 from panvec.models.hub.runner import Made, Runner, Window
 from panvec.models.parts import typed_parts
 from panvec.tasks import Task

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from panvec.errors import InputError, LimitError, ModelError, PanvecError
+from panvec.models.blocks import Block
 from panvec.models.embedder import Vector, shorten
-from panvec.models.hub.blocks import Block
 from panvec.models.hub.sound import SOUND
 
 _ENDLESS = 10**9
@@ -58,6 +58,7 @@ class Runner:
         self.model, self.name, self.batch = model, name, batch
         self.limit = token_limit(model, tokens)
         self.messages = "message" in model.modalities
+        self._placeholders = placeholders(getattr(model[0], "processor", None))
         self._lock = threading.Lock()
 
     def run(self, windows: Sequence[Window], prompt: str) -> list[Made | PanvecError]:
@@ -123,7 +124,7 @@ class Runner:
     def _input(self, window: Window) -> Any:
         """What sentence-transformers takes: never a bare str, which it would open if it looks like a path or a URL."""
         if self.messages:
-            return [{"role": "user", "content": [_message(block) for block in window.blocks]}]
+            return [{"role": "user", "content": [self._message(block) for block in window.blocks]}]
         kinds = {block.kind for block in window.blocks}
         if kinds == {"text"}:
             return {"text": _joined(window.blocks)}
@@ -133,6 +134,15 @@ class Runner:
             )
         block = window.blocks[0]
         return {block.kind: {"array": block.media, "sampling_rate": 16_000} if block.kind == "audio" else block.media}
+
+    def _message(self, block: Block) -> dict[str, Any]:
+        if block.kind == "text":
+            text = block.text
+            for placeholder in self._placeholders:
+                text = text.replace(placeholder, f"{placeholder[0]} {placeholder[1:]}")
+            return {"type": "text", "text": text}
+        message = {"type": block.kind, block.kind: block.media}
+        return message if block.sound is None else {**message, SOUND: block.sound}
 
     def _processing(self, blocks: list[Block]) -> dict[str, Any]:
         """Nothing is cut, and frames are not sampled again; words of a text that look like control tokens stay words."""
@@ -171,6 +181,12 @@ def token_limit(model: Any, known: int | None) -> int:
     return min((int(limit) for limit in limits if limit is not None and limit < _ENDLESS), default=_ENDLESS)
 
 
+def placeholders(processor: Any) -> tuple[str, ...]:
+    """What stands for a medium in a rendered message. Processors count these, so a text that holds one is read with a blank."""
+    tokens = (getattr(processor, f"{kind}_token", None) for kind in ("image", "video", "audio"))
+    return tuple(token for token in tokens if isinstance(token, str) and len(token) > 1)
+
+
 def _batches(places: list[int], windows: Sequence[Window], size: int) -> list[list[int]]:
     """`places` in batches of one kind each."""
     batches: list[list[int]] = []
@@ -180,13 +196,6 @@ def _batches(places: list[int], windows: Sequence[Window], size: int) -> list[li
         else:
             batches.append([place])
     return batches
-
-
-def _message(block: Block) -> dict[str, Any]:
-    if block.kind == "text":
-        return {"type": "text", "text": block.text}
-    message = {"type": block.kind, block.kind: block.media}
-    return message if block.sound is None else {**message, SOUND: block.sound}
 
 
 def _joined(blocks: tuple[Block, ...]) -> str:

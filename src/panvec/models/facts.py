@@ -1,4 +1,4 @@
-"""What a model's card says and its configuration does not, by `model_type`."""
+"""What a model's card says of the media it takes and its configuration does not."""
 
 from __future__ import annotations
 

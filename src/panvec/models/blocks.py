@@ -1,4 +1,4 @@
-"""Parts of a content, decoded by `panvec.media`, as blocks: the pieces of a message that a model's processor takes."""
+"""Parts of a content, decoded by `panvec.media`, as blocks: the pieces of a message to a multimodal model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from panvec.media.document import Page, read_document
 from panvec.media.image import RGB, is_animated, read_image
 from panvec.media.video import Clip, Frame, read_video
 from panvec.models.embedder import WHOLE, Span
-from panvec.models.hub.facts import Facts
+from panvec.models.facts import Facts
 from panvec.models.parts import TypedPart, typed_parts
 
 HZ = 16_000

@@ -1,0 +1,60 @@
+"""What a job costs where the model is hosted, about, before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What is charged for: tokens of text (about four bytes each), pictures and pages, seconds of sound, frames of video."""
+
+    tokens: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    frames: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(
+            self.tokens + other.tokens, self.images + other.images, self.seconds + other.seconds, self.frames + other.frames
+        )
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars for a million tokens of text, a picture, a second of sound, a frame of video."""
+
+    tokens: float
+    image: float = 0.0
+    second: float = 0.0
+    frame: float = 0.0
+
+    def of(self, amount: Amount) -> float:
+        """US dollars."""
+        media = amount.images * self.image + amount.seconds * self.second + amount.frames * self.frame
+        return amount.tokens * self.tokens / MILLION + media
+
+
+PRICES = {
+    # ai.google.dev/gemini-api/docs/pricing and platform.openai.com/docs/pricing, standard tier, 2026.
+    "gemini-embedding-2": Price(0.20, image=0.00012, second=0.00016, frame=0.00079),
+    "gemini-embedding-001": Price(0.15),
+    "text-embedding-3-large": Price(0.13),
+    "text-embedding-3-small": Price(0.02),
+    "text-embedding-ada-002": Price(0.10),
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job would be: `usd` is None where the price is not known, 0 where nothing is sent anywhere."""
+
+    contents: int
+    amount: Amount
+    usd: float | None
+
+    def __str__(self) -> str:
+        price = "at an unknown price" if self.usd is None else f"about {self.usd:.4f} US dollars"
+        return f"{self.contents} contents, about {self.amount.tokens} tokens of text, {price}"

@@ -1,0 +1,55 @@
+"""What a hosted service is to `RemoteModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from panvec.errors import ModelError
+from panvec.models.facts import Facts
+from panvec.models.remote.wire import Letter
+from panvec.tasks import Task
+
+REFUSED = (400, 413, 422)
+"""Statuses that a request earns by what is in it."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A hosted model: its dims (the longest first), what it takes, its prompts, and how much goes into one request."""
+
+    dims: tuple[int, ...]
+    modalities: tuple[str, ...]
+    prompts: dict[Task | None, str]
+    letters: int
+    bytes: int
+    facts: Facts = field(default_factory=Facts)
+    tokens: int = 8192
+
+
+class RemoteError(ModelError):
+    """A service that failed, with its HTTP status (None where it did not answer)."""
+
+    def __init__(self, message: str, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Service(Protocol):
+    """One hosted model. Its client retries what is worth retrying."""
+
+    card: Card
+
+    def embed(self, letters: Sequence[Letter], task: Task | None) -> list[list[float]]:
+        """What the service answers to one request: as many vectors as it likes.
+
+        Raises:
+            RemoteError: it failed for good.
+        """
+        ...
+
+
+def scrubbed(message: str, key: str) -> str:
+    """A message without the key in it."""
+    return message.replace(key, "***") if key else message
