@@ -32,7 +32,7 @@ class Server:
         return [json.loads(line) for line in self.log_path.read_text().splitlines()]
 
     def http(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=120, trust_env=False, **options)
 
     def gemini(self, **options: Any) -> google.genai.Client:
         self.clients.append(google.genai.Client(api_key="none", http_options={"base_url": self.url, **options}))

@@ -11,11 +11,14 @@ from panvec.errors import InputError, PanvecError
 from panvec.models.embedder import Embedder, Vector
 from panvec.server.batching import Bounds, Lane, Query, Row
 from panvec.server.config import ServeConfig
+from panvec.server.errors import OverloadedError
 from panvec.server.worker import Process, Thread
 from panvec.tasks import Task
 
 _SHORT = 8_000
 """Characters up to which a text is embedded among short ones."""
+_COUNTING = 8
+"""Contents with media whose tokens are counted at once."""
 _BATCH = 12_000
 """Characters in a batch of texts: about 3,000 tokens, a second of two cores."""
 
@@ -35,7 +38,7 @@ class Engine:
         self.embedder, self.config = embedder, config
         text = Thread(embedder)
         pictures, long = _media_workers(text, config)
-        self._counter = long[0]
+        self._counter, self._counting = long[0], 0
         self._workers = list(dict.fromkeys([text, *pictures, *long]))
         seconds, waiting = config.wait_seconds, config.waiting
         self.lanes = {
@@ -103,11 +106,17 @@ class Engine:
         """The tokens that a content becomes. Media are decoded and seen for it.
 
         Raises:
-            PanvecError: it cannot be read.
+            PanvecError: it cannot be read. OverloadedError: too many are being counted.
         """
         if all(isinstance(part, Text) for part in content):
             return self.text_tokens(content)
-        tokens: int = await self._counter.count(content)
+        if self._counting >= _COUNTING:
+            raise OverloadedError(f"{self._counting} contents with media are being counted already: try again in 5 s", 5)
+        self._counting += 1
+        try:
+            tokens: int = await self._counter.count(content)
+        finally:
+            self._counting -= 1
         return tokens
 
     def text_tokens(self, content: Content) -> int:

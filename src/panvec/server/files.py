@@ -117,11 +117,13 @@ class Files:
         await self.check_room(size or 0)
         upload = Upload(secrets.token_urlsafe(32), owner, file, name, mime_type, size, time.time())
 
+        taken = "SELECT 1 FROM files WHERE id = ? UNION SELECT 1 FROM uploads WHERE file = ? AND owner != ?"
+
         def insert(db: sqlite3.Connection) -> bool:
-            if db.execute(
-                "SELECT 1 FROM files WHERE id = ? AND (expires IS NULL OR expires > ?)", (file, time.time())
-            ).fetchone():
+            db.execute("DELETE FROM files WHERE id = ? AND expires <= ?", (file, upload.created))
+            if db.execute(taken, (file, file, owner)).fetchone():
                 return False
+            db.execute("DELETE FROM uploads WHERE file = ?", (file,))
             db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(vars(upload).values()))
             return True
 

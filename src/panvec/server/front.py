@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panvec.errors import PanvecError
 from panvec.server.config import ServeConfig
-from panvec.server.errors import OverloadedError, RequestError, answer, plain_answer
+from panvec.server.errors import OverloadedError, RequestError, answer, plain_answer, status_of
 from panvec.server.keys import Keys
 from panvec.server.metrics import Metrics
 
@@ -28,6 +28,7 @@ _OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json"}
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UPLOADS = ("/upload/", "/v1/files")
 _LOCAL = {"localhost", "127.0.0.1", "[::1]", ""}
+_PORT = re.compile(r":\d*$")
 _BODIES = 8
 """Bodies of the largest size that may be held at once."""
 _LINGER = 10.0
@@ -53,6 +54,8 @@ class Front:
             await body.check_declared()
             await self.app(scope, body.receive, exchange.send)
         except PanvecError as error:
+            if status_of(error) >= 500:
+                LOG.exception("failed", extra={"fields": {"id": exchange.id}})
             await exchange.fail(answer(scope, error), receive)
         except ClientDisconnect:
             LOG.debug("the client has gone")
@@ -71,10 +74,9 @@ class Front:
 
     def _admit(self, scope: Scope) -> None:
         scope["state"]["owner"] = ""
-        if self.config.local_only and _header(scope, b"host").rpartition(":")[0].lower() not in _LOCAL:
-            host = _header(scope, b"host").lower()
-            if host not in _LOCAL:
-                raise RequestError(403, "without keys this server answers to localhost only")
+        host = _PORT.sub("", _header(scope, b"host").lower())
+        if self.config.local_only and host not in _LOCAL:
+            raise RequestError(403, "without keys this server answers to localhost only")
         if scope["path"] not in _OPEN and not _has_capability(scope):
             scope["state"]["owner"] = self.keys.admit(_secret(scope))
 

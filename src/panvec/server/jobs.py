@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
@@ -15,8 +16,8 @@ from panvec.errors import InputError, PanvecError
 from panvec.server.batches import Batch, Batches, Row
 from panvec.server.errors import OverloadedError, RequestError, body_of, status_of
 from panvec.server.files import File, Files
-from panvec.server.front import LOG
 
+LOG = logging.getLogger("panvec.server")
 _TOGETHER = 8
 """Rows between two looks at the queue: a client waits for no more of them."""
 _MOST_ROWS = 50_000
@@ -87,6 +88,11 @@ class Jobs:
             await self._advance(batch)
         except InputError as error:
             await self._batches.end(batch, "failed", str(error))
+        except (RequestError, OSError):
+            raise
+        except Exception:
+            LOG.exception("batch failed", extra={"fields": {"batch": batch.id}})
+            await self._batches.end(batch, "failed", "the server failed: see its log")
 
     async def _advance(self, batch: Batch) -> None:
         """One step: read its file, or run some rows, or write what it gave."""
@@ -160,10 +166,11 @@ def _rows(path: Path, kind: Kind) -> Iterator[Row]:
             if number >= _MOST_ROWS:
                 raise InputError(f"over {_MOST_ROWS:,} lines: split the file")
             try:
-                value = json.loads(line)
-                yield kind.row_of(number, value)
+                row = kind.row_of(number, json.loads(line))
+                row.key.encode()
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise InputError(f"line {at}: is no request of this batch ({type(error).__name__}: {error})") from None
+            yield row
             number += 1
     if not number:
         raise InputError("the file holds no requests")
