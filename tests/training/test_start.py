@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from panvec.training.start import nested_rotation, solve_ridge
+from panvec.training.start import canonical, nested_rotation, solve_ridge
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 100), st.integers(0, 99))
@@ -34,3 +34,15 @@ def test_few_vectors_give_the_same_rotation_every_time() -> None:
     few = torch.nn.functional.normalize(torch.randn(9, 384, generator=torch.Generator().manual_seed(1)), dim=-1)
     shaken = few + 1e-7 * torch.randn(9, 384, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(nested_rotation(few), nested_rotation(shaken), atol=1e-3, rtol=0)
+
+
+def test_canonical_targets_weigh_directions_by_how_far_they_can_be_known() -> None:
+    """Two things that texts say: one that pictures show, and a louder one that they do not."""
+    generator = torch.Generator().manual_seed(0)
+    shown, unseen = torch.randn(2, 2000, generator=generator)
+    features = torch.stack([shown, torch.randn(2000, generator=generator)], 1)
+    texts = torch.stack([shown, 5 * unseen, torch.full_like(shown, 7)], 1)
+    said = canonical(features, texts) - texts.mean(0)
+    assert torch.corrcoef(torch.stack([said[:, 0], shown]))[0, 1] > 0.98
+    assert said[:, 1].std() < 0.5 * said[:, 0].std()
+    torch.testing.assert_close(said.norm(dim=-1).mean(), (texts - texts.mean(0)).norm(dim=-1).mean())

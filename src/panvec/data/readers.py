@@ -165,8 +165,8 @@ class _Opened(Protocol):
 class _PairsFolder:
     """A folder with `pairs.jsonl`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file, self.root = folder / FILE, folder.resolve()
+    def __init__(self, folder: Path, only: dict[str, tuple[str | int | bool, ...]]) -> None:
+        self.file, self.root, self.only = folder / FILE, folder.resolve(), only
         if not self.file.is_file():
             raise InputError(f"{folder} has no {FILE}: name a folder that has one")
 
@@ -178,8 +178,11 @@ class _PairsFolder:
             raise InputError("the row has no 'item'")
         return Facts(str(row.values["item"]), str(row.values.get("split", "")))
 
-    def chosen(self, row: Row) -> bool:  # noqa: ARG002
-        return True
+    def chosen(self, row: Row) -> bool:
+        """By the row's own columns, or by `modality`, that of its query's first part."""
+        query = row.values.get("query") or [""]
+        values = row.values | {"modality": next(iter(query[0])) if isinstance(query[0], dict) else "text"}
+        return all(values.get(column) in wanted for column, wanted in self.only.items())
 
     def pair(self, row: Row, item: str, split: str) -> Pair:
         pair = pair_of(row.values, self.root)
@@ -201,7 +204,7 @@ class _Kind:
 
 
 _KINDS: dict[Format, _Kind] = {
-    "pairs": _Kind(None, frozenset(), FILE),
+    "pairs": _Kind(None, frozenset({"only"}), FILE),
     "grocery": _Kind(grocery, _COLUMNS, "classes.jsonl"),
     "exercises": _Kind(exercises, _COLUMNS | {"photos", "cache"}, "meta.jsonl"),
     "jsonl": _Kind(jsonl, _COLUMNS, "captions.jsonl labels.jsonl", ".jsonl"),
@@ -219,7 +222,7 @@ def _opened(format_: Format, spec: SourceSpec, path: Path) -> _Opened:
     if idle := sorted(spec.given() - _COMMON - kind.options):
         raise InputError(f"{spec.path}: {', '.join(idle)} mean nothing to the format {format_}: leave them out")
     if kind.table is None:
-        return _PairsFolder(path if path.is_dir() else path.parent)
+        return _PairsFolder(path if path.is_dir() else path.parent, spec.only)
     return ColumnPairs(spec, kind.table(spec, path))
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -187,8 +187,10 @@ def _held_back(records: Records, dev_share: float) -> Records:
 
 def _shared(record: Record, dev_share: float) -> object:
     split = record.get("split", "train")
-    media = (record[kind] for kind in FOLDERS if isinstance(record.get(kind), str))
-    own = split == "train" and any(share_of((Path(m).parent / Path(m).stem).as_posix()) < dev_share for m in islice(media, 1))
+    paths = (Path(str(record[kind])) for kind in FOLDERS if isinstance(record.get(kind), str))
+    media = ((path.parent / path.stem).as_posix() for path in paths)
+    named = [str(record["id"])] if "images" in record and "id" in record else []
+    own = split == "train" and any(share_of(item) < dev_share for item in islice(chain(named, media), 1))
     return "dev" if own else split
 
 
