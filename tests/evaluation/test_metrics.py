@@ -122,3 +122,24 @@ def test_ranking_in_chunks_with_missing_vectors_and_left_out_candidates(monkeypa
         expected = slow_ranks([float(scores[i, c]) for c in left], [bool(answers(slice(i, i + 1))[0, c]) for c in left])
         found = whole.ranks[i][np.isfinite(whole.ranks[i])].tolist()
         assert found == ([] if i == 3 else expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_recall_and_ndcg_equal_pytrec_eval_with_ties_and_empty_rows(seed: int) -> None:
+    pytrec_eval = pytest.importorskip("pytrec_eval", reason="needs pytrec_eval-terrier")
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, 6, (30, 25)).astype(np.float64)
+    relevant = random.random((30, 25)) < 0.12
+    relevant[:3] = False
+    ranks, counts = relevant_ranks(scores, relevant), relevant.sum(1)
+    # trec_eval breaks ties by name, downwards: names that put what is not relevant first break them against the model too
+    run = {
+        f"q{q}": {f"{'a' if relevant[q, d] else 'b'}{d}": float(scores[q, d]) for d in range(25)} for q in range(30)
+    }  # fmt: skip
+    truth = {f"q{q}": {f"a{d}": 1 for d in np.flatnonzero(relevant[q])} for q in range(30) if counts[q]}
+    found = pytrec_eval.RelevanceEvaluator(truth, {"ndcg_cut.10", "success.1,5,10"}).evaluate(run)
+    for q in range(30):
+        theirs = found.get(f"q{q}", {"ndcg_cut_10": 0.0, "success_1": 0.0, "success_5": 0.0, "success_10": 0.0})
+        assert ndcg(ranks, counts)[q] == pytest.approx(theirs["ndcg_cut_10"])
+        for k in (1, 5, 10):
+            assert recall(ranks, k)[q] == theirs[f"success_{k}"]

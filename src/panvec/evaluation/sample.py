@@ -9,7 +9,8 @@ from typing import Any
 from panvec.errors import InputError
 from panvec.evaluation.compare import Difference, compare
 from panvec.evaluation.local import Report, evaluate_local
-from panvec.evaluation.vectors import Embeds, Progress
+from panvec.evaluation.vectors import PRECISIONS, Progress
+from panvec.models.embedder import Embedder
 
 BASELINE = "baseline.json"
 _PLACE = Path("examples") / "sample"
@@ -32,15 +33,16 @@ def sample_folder(given: Path | None) -> Path:
     )
 
 
-def evaluate_sample(folder: Path, embedder: Embeds, progress: Progress | None = None) -> Report:
-    """Score an embedder on the sample, for all languages together and for each."""
-    return evaluate_local(folder, embedder, by="language", progress=progress)
+def evaluate_sample(folder: Path, embedder: Embedder, progress: Progress | None = None) -> Report:
+    """Score an embedder on the sample at every dimension and precision, for all languages together and for each."""
+    return evaluate_local(folder, embedder, dims=embedder.dims, precisions=PRECISIONS, by="language", progress=progress)
 
 
 def record(folder: Path, report: Report) -> Path:
-    """Write the scores of each item as what later runs are held against."""
+    """Write the scores of each item, at the longest dimension in float32, as what later runs are held against."""
     result = report.as_dict(items=True)
-    scores = [_small(score) for score in result["scores"] if score["items"]]
+    full = (max(result["dims"]), "float32")
+    scores = [_small(score) for score in result["scores"] if score["items"] and (score["dim"], score["precision"]) == full]
     kept = {name: result[name] for name in _KEPT} | {"scores": scores}
     kept["data"] = [{"name": data["name"], "sha256": data["sha256"]} for data in result["data"]]
     lines = ",\n".join(f"  {json.dumps(score, ensure_ascii=False)}" for score in kept.pop("scores"))

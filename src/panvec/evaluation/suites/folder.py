@@ -97,7 +97,7 @@ def _of_labels(data: DataSet, kind: str, rows: list[Labelled], seed: int) -> Ite
         mixed = [by_class[name][i] for i in random.permutation(len(by_class[name]))]
         halves["train"] += [(str(path), label) for path in mixed[::2]]
         halves["test"] += [(str(path), label) for path in mixed[1::2]]
-    columns = {
+    columns: dict[str, dict[str, list[Any]]] = {
         split: {kind: [path for path, _ in part], "label": [label for _, label in part]} for split, part in halves.items()
     }
     yield _task(FewShot, data, "Classification", kind, columns)
