@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -89,7 +89,7 @@ def _fields(results: Sequence[Result]) -> str:
             if figure["value"] is not None and figure["field"]:
                 series[result.name][figure["field"]].append(figure["value"])
     axes = list(dict.fromkeys(field for each in series.values() for field in each))
-    return _radar(axes, series)
+    return f'<div class="charts">{_radar(axes, series)}</div>\n'
 
 
 def _radar(axes: Sequence[str], series: dict[str, Any]) -> str:
@@ -97,7 +97,7 @@ def _radar(axes: Sequence[str], series: dict[str, Any]) -> str:
         return ""
     means = {name: [_mean(each[axis]) if each.get(axis) else None for axis in axes] for name, each in series.items()}
     chart = radar("scores by field", axes, means)
-    return f'<div class="charts"><section><h3>By field</h3>{chart}</section></div>\n'
+    return f"<section><h3>By field</h3>{chart}</section>"
 
 
 def _charts(results: Sequence[Result]) -> str:
@@ -105,13 +105,25 @@ def _charts(results: Sequence[Result]) -> str:
         return ""
     by_data: dict[str, list[Bar]] = defaultdict(list)
     for series, result in enumerate(results):
-        for score in _main_scores(result):
-            label = score["task"] if len(results) == 1 else f"{score['task']}, {result.name}"
-            values = (score["value"], score["low"], score["high"])
-            by_data[score["data"]].append(Bar(f"{label}: {score['metric']}", *values, series))
+        for heading, label, score in _labelled(result):
+            name = label if len(results) == 1 else f"{label}, {result.name}"
+            by_data[heading].append(Bar(name, score["value"], score["low"], score["high"], series))
     drawn = [f"<section><h3>{escape(data)}</h3>{bars(f'{data}: scores', rows)}</section>" for data, rows in by_data.items()]
     charts = f'<div class="charts">{"".join(drawn)}</div>\n'
-    return f"<h2>Scores with 95 % intervals</h2>\n{charts}{_cost(results)}{_local_radar(results)}"
+    glance = f'<div class="charts">{_cost(results)}{_local_radar(results)}</div>'
+    return f"<h2>At a glance</h2>\n{glance}\n<h2>Scores with 95 % intervals</h2>\n{charts}"
+
+
+def _labelled(result: Result) -> Iterator[tuple[str, str, Score]]:
+    """Each main score with its heading and label; of parts of data, such as languages, the first task of each part."""
+    seen = set()
+    for score in _main_scores(result):
+        data, _, part = score["data"].partition(", ")
+        if not part:
+            yield data, f"{score['task']}: {score['metric']}", score
+        elif score["data"] not in seen:
+            seen.add(score["data"])
+            yield f"{data}, {score['task']} by {part.split()[0]}: {score['metric']}", part.partition(" ")[2], score
 
 
 def _main_scores(result: Result) -> list[Score]:
@@ -142,7 +154,7 @@ def _cost(results: Sequence[Result]) -> str:
     if len({cost for each in series.values() for cost, _, _ in each}) < 2:
         return ""
     chart = lines("quality against cost", "bytes of a vector", series)
-    return f'<div class="charts"><section><h3>Quality (mean of the scores above) against cost</h3>{chart}</section></div>\n'
+    return f"<section><h3>Quality (mean of the scores below) against cost</h3>{chart}</section>"
 
 
 def _local_radar(results: Sequence[Result]) -> str:
