@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from panvec.data.pairs import Pair, Side
+from panvec.training.hub import HubLearner
 from panvec.training.nano import NanoLearner, is_text
 from panvec.training.prepared import Augmentation
 from panvec.training.recipe import Recipe, Task
@@ -27,7 +29,7 @@ class Batches:
         mined: of each task, hard negatives of each of its pairs beside the pairs' own.
     """
 
-    def __init__(self, recipe: Recipe, learner: NanoLearner, pairs: dict[str, list[Pair]]) -> None:
+    def __init__(self, recipe: Recipe, learner: NanoLearner | HubLearner, pairs: dict[str, list[Pair]]) -> None:
         self.recipe, self.learner, self.pairs = recipe, learner, pairs
         self.mined: dict[str, list[tuple[Side, ...]]] = {}
         self._texts = {name: sorted(set(texts_of(pairs[name]))) for task in pairs if (name := recipe.tasks[task].others)}
@@ -53,7 +55,9 @@ class Batches:
                 owners.append(place)
         others = self._others(task, others_seed)
         every = [*queries, *positives, *negatives, *(_Drawn(side, task.positive_prompt, None) for side in others)]
-        items = self.learner.prepare([d.side for d in every], [d.prompt for d in every], [d.augmentation for d in every])
+        items: list[Any] = self.learner.prepare(
+            [d.side for d in every], [d.prompt for d in every], [d.augmentation for d in every]
+        )
         rows = len(chosen)
         taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
         return Batch(

@@ -31,6 +31,7 @@ from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
 from panvec.training.classes import imagine_classes
+from panvec.training.hub import HubLearner
 from panvec.training.log import Log
 from panvec.training.mining import mine
 from panvec.training.nano import NanoLearner, is_text
@@ -80,12 +81,7 @@ class Training:
         if place.threads:
             torch.set_num_threads(place.threads)
         self.pairs = read_tasks(recipe, place) if pairs is None else pairs
-        self.learner = NanoLearner(
-            Preparer(place.cache, threads=place.threads),
-            trained=recipe.model.train,
-            rank=recipe.model.adapter_rank,
-            dropout=recipe.model.dropout,
-        )
+        self.learner = learner_of(recipe, place)
         self.objective = Objective({name: task.loss for name, task in recipe.tasks.items()}, recipe.dims)
         self.batches = Batches(recipe, self.learner, self.pairs)
         self._schedules: dict[int, Schedule] = {}
@@ -226,14 +222,14 @@ class Training:
         )
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
-        imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures) if asking else []
-        for name in asking:
-            self.pairs[name] = [*self.pairs[name], *imagined]
+        if asking and isinstance(self.learner, NanoLearner):
+            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures)
+            self.pairs |= {name: [*self.pairs[name], *imagined] for name in asking}
 
     def _begin(self) -> None:
         if checkpoint.steps(self.place.run):
             self.log.say("going on from the last checkpoint")
-        elif self.recipe.model.start == "released":
+        elif isinstance(self.learner, HubLearner) or self.recipe.model.start == "released":
             self.learner.start_released()
         else:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
@@ -247,7 +243,7 @@ class Training:
         groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, parameter in self.learner.model.named_parameters():
             if name in self.learner.trained:
-                groups.setdefault((share_of_rate(name, self.recipe.model.rates), parameter.ndim > 1), []).append(parameter)
+                groups.setdefault((share_of_rate(name, self.recipe.rates), parameter.ndim > 1), []).append(parameter)
         if learned := list(self.objective.parameters()):
             groups.setdefault((1.0, False), []).extend(learned)
         self.optimizer = torch.optim.AdamW(
@@ -314,8 +310,17 @@ class Training:
         return float(total) / self.ranks
 
 
+def learner_of(recipe: Recipe, place: Place) -> NanoLearner | HubLearner:
+    """The model that a recipe trains."""
+    if recipe.hub is not None:
+        return HubLearner(recipe.hub, threads=place.threads)
+    model = recipe.model
+    preparer = Preparer(place.cache, threads=place.threads)
+    return NanoLearner(preparer, trained=model.train, rank=model.adapter_rank, dropout=model.dropout)
+
+
 @torch.inference_mode()
-def encode_sides(learner: NanoLearner, sides: list[Side], prompt: str, together: int = 128) -> NDArray[np.float32]:
+def encode_sides(learner: NanoLearner | HubLearner, sides: list[Side], prompt: str, together: int = 128) -> NDArray[np.float32]:
     """Unit vectors `[sides, dim]` of contents with a prompt, without dropout."""
     learner.eval()
     parts = [sides[i : i + together] for i in range(0, len(sides), together)]

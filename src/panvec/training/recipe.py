@@ -45,6 +45,25 @@ class Model(_Part):
     """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
 
 
+class Hub(_Part):
+    """A sentence-transformers model in place of nano: adapters (LoRA) in its trunk, and its connectors."""
+
+    model: str
+    """A folder, or a name in the local cache of the Hugging Face hub."""
+    revision: str | None = None
+    rank: Count = 16
+    alpha: Positive = 32.0
+    """Adapters are scaled by alpha / rank."""
+    adapters: str = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+    """The modules that get adapters: a regular expression for their whole names."""
+    train: tuple[str, ...] = ("embed_vision", "embed_audio")
+    """Modules that are trained whole."""
+    rates: dict[str, Positive] = {}
+    """As those of `model`."""
+    dropout: Share = 0.0
+    """Of what goes into the adapters."""
+
+
 class Loss(_Part):
     """The losses of a task. See `panvec.training.losses`."""
 
@@ -142,6 +161,7 @@ class Recipe(_Part):
     dims: tuple[Count, ...] = DIMS
     """Nested dimensions; the loss is summed over them."""
     model: Model = Model()
+    hub: Hub | None = None
     sources: dict[str, SourceSpec]
     """Where pairs come from; paths are looked for in the folders given with --data."""
     tasks: dict[str, Task]
@@ -167,6 +187,30 @@ class Recipe(_Part):
             if task.others and task.others not in self.tasks:
                 raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
         return self
+
+    @model_validator(mode="after")
+    def _fits_hub(self) -> Recipe:
+        if self.hub is None:
+            return self
+        if self.model != Model():
+            raise ValueError("model: is of nano; a recipe with hub leaves it out")
+        for name, task in self.tasks.items():
+            for field, set_ in (
+                ("augmented", task.augmented),
+                ("classes", task.classes),
+                ("loss.matching", task.loss.matching),
+            ):
+                if set_:
+                    raise ValueError(f"tasks.{name}.{field}: is of nano; a recipe with hub leaves it out")
+        for number, stage in enumerate(self.stages):
+            if not stage.trunk:
+                raise ValueError(f"stages.{number}.trunk: is of nano; a recipe with hub leaves it out")
+        return self
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Shares of the learning rate by the beginnings of names."""
+        return self.hub.rates if self.hub is not None else self.model.rates
 
     def digest(self) -> str:
         """A hash of everything in it."""

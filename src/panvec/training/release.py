@@ -20,7 +20,9 @@ from panvec.models.embedder import Embedder
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
+from panvec.training.hub import HubLearner
 from panvec.training.loop import Training, encode_sides
+from panvec.training.nano import NanoLearner
 from panvec.training.soup import Ingredient
 
 CARD = "README.md"
@@ -53,6 +55,8 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
     if not steps:
         raise InputError(f"{training.place.run} has no checkpoint yet: train first")
     _claim(out)
+    if isinstance(training.learner, HubLearner):
+        return _release_hub(training, training.learner, out, steps[-1], limit)
     newest = (steps[-1],)
     candidates: dict[tuple[int, ...], dict[str, Tensor]] = {newest: checkpoint.model(training.place.run, steps[-1])}
     recipe = training.recipe
@@ -79,6 +83,14 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
     (out / CARD).write_text(model_card(training, found), encoding="utf-8")
     (out / "scores.json").write_text(json.dumps([vars(score) for score in found.after], indent=1), encoding="utf-8")
     return found
+
+
+def _release_hub(training: Training, learner: HubLearner, out: Path, step: int, limit: int | None) -> Released:
+    """The last checkpoint with its adapters merged; nothing is quantised, so scores before and after are the same."""
+    training.load(checkpoint.model(training.place.run, step))
+    learner.save(out)
+    scores = development_scores(training, out, "torch", limit)
+    return Released(out, (step,), scores, scores)
 
 
 def development_scores(training: Training, folder: Path, engine: Any, limit: int | None = None) -> list[Score]:
@@ -115,7 +127,8 @@ def _write(training: Training, out: Path) -> None:
     for name in (*FROZEN, "vision_classes.json"):
         if not (out / name).exists():
             _link(WEIGHTS / name, out / name)
-    release(training.learner.model, _sample(training), out)
+    if isinstance(training.learner, NanoLearner):
+        release(training.learner.model, _sample(training), out)
 
 
 def _sample(training: Training) -> Tensor:
@@ -134,7 +147,7 @@ def _sample(training: Training) -> Tensor:
 
 def _claim(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()) and not (out / "manifest.json").exists():
+    if any(out.iterdir()) and not any((out / name).exists() for name in ("manifest.json", "modules.json")):
         raise InputError(f"{out} holds other files: name an empty folder, or one that panvec release wrote")
 
 

@@ -75,11 +75,11 @@ class Runner:
         Raises:
             PanvecError: the model cannot take it.
         """
-        return int(self._lengths(self._features([window], prompt), 1)[0])
+        return int(self._lengths(self.features([window], prompt), 1)[0])
 
     def _batch(self, batch: list[Window], prompt: str) -> list[Made | PanvecError]:
         try:
-            features = self._features(batch, prompt)
+            features = self.features(batch, prompt)
             lengths = self._lengths(features, len(batch))
             if len(batch) == 1 and lengths[0] > self.limit:
                 return [self._halved(batch[0], int(lengths[0]), prompt)]
@@ -108,7 +108,12 @@ class Runner:
         total = np.sum([half.vector * half.tokens for half in good], axis=0)
         return Made(shorten(total, len(total)), sum(half.tokens for half in good))
 
-    def _features(self, batch: list[Window], prompt: str) -> dict[str, Any]:
+    def features(self, batch: list[Window], prompt: str) -> dict[str, Any]:
+        """What the model takes, of windows of one kind.
+
+        Raises:
+            PanvecError: the model cannot take one of them.
+        """
         inputs = [self._input(window) for window in batch]
         try:
             with self._lock:
