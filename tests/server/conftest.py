@@ -1,6 +1,5 @@
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -41,9 +40,9 @@ class Server:
     def openai(self, **options: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, **options)
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    def stop(self, number: int, seconds: float = 60) -> int:
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(seconds)
 
 
 Serve = Callable[..., Any]

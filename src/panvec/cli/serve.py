@@ -89,5 +89,4 @@ def serve(
         cors_origins=tuple(cors_origin or ()),
         local_only=not found,
     )
-    if not run(config, host, port, found):
-        raise PanvecError(f"cannot listen on {host}:{port}: is it taken?")
+    run(config, host, port, found)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from panvec.errors import PanvecError
 from panvec.models.embedder import Embedder
 from panvec.server.app import create_app
 from panvec.server.config import ServeConfig
@@ -64,46 +65,42 @@ class _Server(uvicorn.Server):
             signal.signal(number, self.handle_exit)
         yield
 
-    async def startup(self, sockets: list[Any] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            for sock in server.sockets:
-                host, port = sock.getsockname()[:2]
-                LOG.info("listening", extra={"fields": {"host": host, "port": port}})
 
-
-def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> bool:
+def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> None:
     """Serve until a signal comes; port 0 is any free one, named in the log.
 
-    Returns:
-        Whether the server had started.
-
     Raises:
-        PanvecError: the model cannot be loaded.
+        PanvecError: the model cannot be loaded, the state cannot be used, or the port is taken.
     """
     _log_lines()
     embedder = Embedder(config.model, threads=config.threads, limits=config.limits)
     embedder.embed("ready")
     app = create_app(embedder, config, keys)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            http=TimedProtocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-            limit_concurrency=_CONNECTIONS,
-        )
+    listening = _listen(host, port)
+    LOG.info("listening", extra={"fields": {"host": host, "port": listening.getsockname()[1]}})
+    options = uvicorn.Config(
+        app,
+        http=TimedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        limit_concurrency=_CONNECTIONS,
     )
-    server.run()
-    return server.started
+    _Server(options).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_CONNECTIONS
+        )
+    except OSError as error:
+        raise PanvecError(f"cannot listen on {host}:{port} ({error.strerror or error}): give another --port") from None
 
 
 def is_loopback(host: str) -> bool:
