@@ -132,7 +132,7 @@ def sample(
         say(f"recorded {keep(folder, report)}")
         return
     differences = against_baseline(folder, report)
-    _show_differences(differences, as_json)
+    _show_differences(differences if as_json else [e for e in differences if ", " not in e.data or e.difference], as_json)
     fallen = [each for each in differences if each.fell]
     for each in fallen:
         say(f"fell: {each.data}: {each.task} {each.metric}: {100 * each.first:.1f} to {100 * each.second:.1f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -81,6 +82,7 @@ def evaluate_local(
         MediaError: no data, or a row that cannot be understood.
         ModelError: nothing at all can be embedded.
     """
+    began = time.monotonic()
     dims = _dims(embedder, dims)
     selection = Selection(split, where or {}, limit, seed, dev_share, by)
     named = {kind: tuple(templates or default) for kind, default in TEMPLATES.items()}
@@ -113,6 +115,7 @@ def evaluate_local(
         "precisions": list(seen),
         "by": by,
         "embedded": len(vectors),
+        "seconds": round(time.monotonic() - began, 3),
         "seconds_in_model": round(vectors.seconds, 3),
         **surroundings(),
     }

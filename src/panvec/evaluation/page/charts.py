@@ -61,7 +61,7 @@ def lines(title: str, x_title: str, series: Mapping[str, Sequence[tuple[float, f
     ]
     ticks = [
         f'<text class="tick" x="{place(cost, floor)[0]:.1f}" y="{bottom + 15:.0f}">{cost:g}</text>'
-        for cost in sorted({cost for cost, _, _ in points})
+        for cost in sorted({cost for cost, _, _ in points if math.log2(cost).is_integer()})
     ]
     drawn = []
     for i, each in enumerate(series.values()):

@@ -1,0 +1,61 @@
+"""nano on development data, equal to a script of `Embedder` and numpy; and where an evaluation spends its time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from panvec import Audio, Embedder, Image
+from panvec.evaluation import evaluate_local
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+LIMIT = 12
+
+
+def rows(file: str, **wanted: object) -> list[dict]:
+    """The rows that `--limit` draws of those with some values."""
+    if not (DATA / file).is_file():
+        pytest.skip(f"../shared/data/{file} is not on this machine")
+    found = [json.loads(line) for line in (DATA / file).read_text(encoding="utf-8").splitlines()]
+    found = [row for row in found if all(row.get(name) == value for name, value in wanted.items())]
+    return [found[i] for i in sorted(np.random.default_rng(0).choice(len(found), LIMIT, replace=False))]
+
+
+def test_photos(embedder: Embedder) -> None:
+    dev = rows("flickr8k/captions.jsonl", split="dev")
+    photos = embedder.embed([Image(DATA / "flickr8k/images" / row["image"]) for row in dev])
+    captions = [caption for row in dev for caption in row["captions"]]
+    cosines = np.round(embedder.embed(captions) @ photos.T, 6)
+    right = np.array([[caption in row["captions"] for row in dev] for caption in captions])
+    first = right[np.arange(len(captions)), cosines.argmax(1)].mean()
+    back = right.T[np.arange(len(dev)), cosines.T.argmax(1)].mean()
+    report = evaluate_local(DATA / "flickr8k", embedder, limit=LIMIT)
+    found = {(score.task, score.metric): score.value for score in report.scores}
+    assert found["text to image", "R@1"] == pytest.approx(first)
+    assert found["image to text", "R@1"] == pytest.approx(back)
+    assert report.settings["seconds_in_model"] > 0.9 * report.settings["seconds"], "the model is where the time goes"
+
+
+@pytest.mark.parametrize(
+    ("data", "split", "where"), [("urbansound8k", None, {"fold": 3}), ("fsdd", "train", {"speaker": "theo"})]
+)
+def test_sounds_and_digits(embedder: Embedder, data: str, split: str | None, where: dict[str, object]) -> None:
+    chosen = rows(f"{data}/labels.jsonl", **where)
+    every = [json.loads(line) for line in (DATA / data / "labels.jsonl").read_text(encoding="utf-8").splitlines()]
+    names = sorted({row["label"] for row in every})
+    heard = embedder.embed([Audio(DATA / data / "audio" / row["audio"]) for row in chosen])
+    cosines = np.round(heard @ embedder.embed([f"the sound of {name}" for name in names]).T, 6)
+    wanted = np.mean([names[best] == row["label"] for best, row in zip(cosines.argmax(1), chosen, strict=True)])
+    fields = {name: str(value) for name, value in where.items()}
+    report = evaluate_local(DATA / data, embedder, split=split, where=fields, limit=LIMIT)
+    assert {score.metric: score.value for score in report.scores}["accuracy"] == pytest.approx(wanted)
+
+
+def test_spoken_captions(embedder: Embedder) -> None:
+    dev = rows("flickr8k_speech/captions.jsonl", split="dev")
+    heard = embedder.embed([Audio(DATA / "flickr8k_speech/audio" / row["audio"]) for row in dev])
+    cosines = np.round(heard @ embedder.embed([row["text"] for row in dev]).T, 6)
+    report = evaluate_local(DATA / "flickr8k_speech", embedder, limit=LIMIT)
+    found = {score.task: score.value for score in report.scores}
+    assert found["speech to text"] == pytest.approx((cosines.argmax(1) == np.arange(LIMIT)).mean())
