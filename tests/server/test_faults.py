@@ -90,7 +90,7 @@ def test_headers_that_do_not_come(small):
 def test_bodies_that_are_no_request(small, path, body):
     with small.http() as http:
         answer = http.post(path, content=body)
-    if path.startswith("/upload") and not body:
+    if path.startswith("/upload") and body in (b"", b'{"model": 1}'):
         assert answer.headers["x-goog-upload-status"] == "active"
     else:
         assert answer.status_code == 400
