@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from hub_server import COMMIT, HubServer
 
 from panvec import Audio, Content, Embedder, Image, InputError, LimitError, ModelError, PanvecError, Text, Video
 from panvec.media.video import Frame
@@ -207,6 +209,30 @@ def test_nothing_is_downloaded_unless_allowed(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert "allow_network=True" in done.stderr
     assert "NETWORK" not in done.stdout
+
+
+def test_a_model_is_downloaded_where_allowed_without_pickles(models: Path, tmp_path: Path) -> None:
+    repository = shutil.copytree(models / "bert", tmp_path / "repository")
+    for unwanted in ("pytorch_model.bin", "onnx/model.onnx", "tf_model.h5"):
+        (repository / unwanted).parent.mkdir(exist_ok=True)
+        (repository / unwanted).write_bytes(b"not wanted")
+    server = HubServer("some/bert", repository)
+    code = (
+        "import sys; from panvec import Embedder; "
+        "e = Embedder('some/bert', allow_network=sys.argv[1] == 'yes'); print(e.space_id, float(e.embed('rain')[0, 0]))"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1"}
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code, allowed], capture_output=True, text=True, env=environment, check=True
+        ).stdout
+        for allowed in ("yes", "no")
+    ]
+    server.shutdown()
+    assert outputs[0] == outputs[1]
+    assert outputs[0].startswith(f"bert-{COMMIT[:12]} ")
+    assert "model.safetensors" in server.sent
+    assert not [name for name in server.sent if name.endswith((".bin", ".onnx", ".h5"))]
 
 
 def test_code_of_a_model_is_not_run(models: Path, tmp_path: Path) -> None:

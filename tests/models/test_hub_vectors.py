@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from panvec import Audio, Content, Embedder, Image, Limits, Text, Video
@@ -150,6 +151,25 @@ def test_bert_equals_transformers(bert: Embedder, models: Path) -> None:
     with torch.inference_mode():
         states = model(**tokenizer("query: rain", return_tensors="pt")).last_hidden_state[0].numpy()
     assert cosine(bert.embed("rain", task="search query")[0], states.mean(0)) >= SAME
+
+
+def test_clip_equals_transformers_and_reads_one_part_at_a_time(models: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel, AutoProcessor
+
+    folder = tiny.clip(tmp_path / models.name)
+    embedder, processor, model = (
+        Embedder(folder),
+        AutoProcessor.from_pretrained(folder),
+        AutoModel.from_pretrained(folder).eval(),
+    )
+    with torch.inference_mode():
+        text = model.get_text_features(**processor(text=["rain"], return_tensors="pt")).pooler_output[0].numpy()
+        image = model.get_image_features(**processor(images=[PICTURE], return_tensors="pt")).pooler_output[0].numpy()
+    assert embedder.modalities == ("text", "image", "document")
+    rows = embedder.embed(["rain", Image(PICTURE), Content("rain", Image(PICTURE))], on_error="return")
+    assert cosine(rows[0], text) >= SAME
+    assert cosine(rows[1], image) >= SAME
+    assert "reads one part at a time" in str(rows[2])
 
 
 @pytest.mark.parametrize("model", ["gemma", "qwen"])

@@ -211,6 +211,29 @@ def bert(folder: Path) -> Path:
     return written(folder, BertModel(config), tokenizer, 32, "mean", {"query": "query: ", "passage": "passage: "}, [])
 
 
+def clip(folder: Path) -> Path:
+    """CLIP as transformers alone stores one: text and image, one at a time, 16 dimensions."""
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer(["<pad>", "<start>", "<end>"]),
+        pad_token="<pad>",
+        eos_token="<end>",
+        model_max_length=24,
+    )
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config={**sizes, "vocab_size": 512, "max_position_embeddings": 24, "bos_token_id": 1, "eos_token_id": 2},
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        projection_dim=16,
+    )
+    torch.manual_seed(0)
+    CLIPModel(config).save_pretrained(folder)
+    crop = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(crop, tokenizer).save_pretrained(folder)
+    return folder
+
+
 def written(
     folder: Path, model: object, processor: object, dim: int, pooling: str, prompts: dict[str, str], modalities: list[str]
 ) -> Path:

@@ -52,7 +52,7 @@ class Hub(_Part):
     """A folder, or a name in the local cache of the Hugging Face hub."""
     revision: str | None = None
     rank: Count = 16
-    alpha: Positive = 32.0
+    alpha: Count = 32
     """Adapters are scaled by alpha / rank."""
     adapters: str = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
     """The modules that get adapters: a regular expression for their whole names."""
