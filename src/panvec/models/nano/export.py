@@ -1,10 +1,12 @@
 """The model as ONNX graphs: small files that name the weights in the safetensors beside them.
 
 ONNX Runtime maps those weights as they are (4-bit blocks go to MatMulNBits; 8-bit and float16 become float32 at load).
-The graphs are `trunk.onnx` (embeddings to weighted sums of outputs), `media.onnx` (the same with adapters, where the
-model has any), `vision.onnx` and `audio.onnx` (a tower and its connector).
+The graphs are `trunk.onnx` (word embeddings to weighted sums of outputs, in 8-bit integers), `media.onnx` (the same for
+sequences with soft tokens, in 4-bit blocks, with the adapters of a model that has any), `vision.onnx` and `audio.onnx` (a
+tower and its connector).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import onnx
 from onnx import TensorProto, helper
 
 from panvec.models.nano.config import CONFIG, NanoConfig
+from panvec.models.nano.integers import ACTIVATIONS, linear8
 from panvec.models.nano.towers import MobileBlock, SameConv, VisionTower
-from panvec.models.nano.weights import BLOCK, read_header
+from panvec.models.nano.weights import BLOCK, read_header, read_tensors
 
 _ONNX_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "U8": TensorProto.UINT8, "I8": TensorProto.INT8}
 _CONTRIB = "com.microsoft"
@@ -26,6 +29,7 @@ class Graph:
     def __init__(self, folder: Path, *files: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
+        self.folder = folder
         self.where: dict[str, tuple[str, int, dict[str, Any]]] = {}
         for file in files:
             header, start = read_header(folder / file)
@@ -37,12 +41,17 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), names, domain=domain, **attributes))
         return names[0]
 
-    def stored(self, name: str, shape: list[int] | None = None) -> str:
-        """A tensor of the safetensors files, as it is stored (or the same bytes in another shape)."""
+    def split(self, x: str, count: int) -> list[str]:
+        """Equal parts along the last axis."""
+        first = self.op("Split", x, outputs=count, axis=-1, num_outputs=count)
+        return [f"{first[:-1]}{part}" for part in range(count)]
+
+    def stored(self, name: str, shape: list[int] | None = None, kind: int | None = None) -> str:
+        """A tensor of the safetensors files, as it is stored (or the same bytes in another shape and type)."""
         if name not in self.initializers:
             file, start, entry = self.where[name]
             begin, end = entry["data_offsets"]
-            tensor = TensorProto(name=name, dims=shape or entry["shape"], data_type=_ONNX_TYPES[entry["dtype"]])
+            tensor = TensorProto(name=name, dims=shape or entry["shape"], data_type=kind or _ONNX_TYPES[entry["dtype"]])
             tensor.data_location = TensorProto.EXTERNAL
             for key, value in (("location", file), ("offset", start + begin), ("length", end - begin)):
                 tensor.external_data.add(key=key, value=str(value))
@@ -54,6 +63,10 @@ class Graph:
         name = f"constant_{len(self.initializers)}"
         self.initializers[name] = onnx.numpy_helper.from_array(np.asarray(value, dtype), name)
         return name
+
+    def value(self, name: str) -> np.ndarray:
+        """The values of a stored tensor."""
+        return np.asarray(read_tensors(self.folder / self.where[name][0])[name])
 
     def has(self, name: str) -> bool:
         """Whether the files hold a tensor, whichever way it is stored."""
@@ -77,6 +90,18 @@ class Graph:
         inputs = [x, self.stored(f"{name}.weight.q4", blocks), self.stored(f"{name}.weight.scale")]
         inputs += ["", "", self.weight(f"{name}.bias")] if bias else []
         return self.op("MatMulNBits", *inputs, domain=_CONTRIB, K=half * 2, N=rows, bits=4, block_size=BLOCK, accuracy_level=4)
+
+    def dense4(self, name: str) -> str:
+        """The matrix of a linear layer in 4-bit blocks as float32 `[out, in]` (folded at load)."""
+        rows, half = self.where[f"{name}.weight.q4"][2]["shape"]
+        codes = self.stored(f"{name}.weight.q4", [rows, half * 2], TensorProto.UINT4)
+        blocks = (rows, half * 2 // BLOCK)
+        eight = f"eight_{rows}_{blocks[1]}"
+        self.initializers[eight] = helper.make_tensor(
+            eight, TensorProto.UINT4, blocks, b"\x88" * (rows * blocks[1] // 2), raw=True
+        )
+        scale = self.stored(f"{name}.weight.scale")
+        return self.op("DequantizeLinear", codes, scale, eight, axis=1, block_size=BLOCK)
 
     def linear(self, x: str, name: str) -> str:
         """A linear layer on float weights `[out, in]`."""
@@ -111,43 +136,67 @@ class Graph:
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
             list(self.initializers.values()),
         )
-        opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_CONTRIB, 1)]
+        opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_CONTRIB, 1)]
         onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="panvec"), path)
 
 
-def export_trunk(folder: Path, config: NanoConfig = CONFIG, *, adapted: bool = False) -> None:
-    """`trunk.onnx`: embeddings `[batch, tokens, 384]`, mask and weights `[batch, tokens]` to sums of outputs `[batch, 384]`.
+def _sums(g: Graph, config: NanoConfig, attention: Callable[[str, str], list[str]], linear: Callable[[str, str], str]) -> str:
+    """Weighted sums of the trunk's outputs `[batch, 384]`.
 
-    `adapted` writes `media.onnx` instead, whose linear layers have low-rank additions where `soft` `[batch, tokens]` is 1.
+    `attention` gives the query, key and value of an input in the layer of a name; `linear` the output of the named layer.
     """
-    g, trunk = Graph(folder, "trunk.safetensors", *(["connectors.safetensors"] if adapted else [])), config.trunk
-    soft = g.op("Unsqueeze", "soft", g.constant([2], np.int64)) if adapted else ""
-
-    def linear(x: str, layer: int, name: str) -> str:
-        y = g.linear4(x, f"layers.{layer}.{name}")
-        return g.op("Add", y, g.adapter(g.op("Mul", x, soft), f"adapters.{layer}.{name}")) if adapted else y
-
+    trunk = config.trunk
     length = g.op("Shape", "embeddings", start=1, end=2)
     zero, axis = g.constant([0], np.int64), g.constant([0], np.int64)
     x = g.op("Add", "embeddings", g.op("Slice", g.weight("positions"), zero, length, axis))
     x = g.norm(x, "norm", trunk.epsilon)
-    for layer in range(trunk.layers):
-        name = f"layers.{layer}"
-        query, key, value = (linear(x, layer, part) for part in ("query", "key", "value"))
-        attended = g.op("MultiHeadAttention", query, key, value, "", "mask", domain=_CONTRIB, num_heads=trunk.heads)
-        x = g.norm(g.op("Add", x, linear(attended, layer, "out")), f"{name}.attention_norm", trunk.epsilon)
-        hidden = g.op("Gelu", linear(x, layer, "up"))
-        x = g.norm(g.op("Add", x, linear(hidden, layer, "down")), f"{name}.hidden_norm", trunk.epsilon)
-    sums = g.op(
-        "Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", g.constant([1], np.int64)), x), g.constant([1], np.int64)
-    )
+    for name in (f"layers.{number}" for number in range(trunk.layers)):
+        parts = attention(x, name)
+        attended = g.op("MultiHeadAttention", *parts, "", "mask", domain=_CONTRIB, num_heads=trunk.heads)
+        x = g.norm(g.op("Add", x, linear(attended, f"{name}.out")), f"{name}.attention_norm", trunk.epsilon)
+        hidden = g.op("Gelu", linear(x, f"{name}.up"))
+        x = g.norm(g.op("Add", x, linear(hidden, f"{name}.down")), f"{name}.hidden_norm", trunk.epsilon)
+    one = g.constant([1], np.int64)
+    return g.op("Squeeze", g.op("MatMul", g.op("Unsqueeze", "weights", one), x), one)
+
+
+def _save_trunk(g: Graph, path: Path, sums: str, config: NanoConfig, *more: str) -> None:
     inputs: dict[str, tuple[int, list[int | str]]] = {
         "embeddings": (TensorProto.FLOAT, ["batch", "tokens", config.dim]),
         "mask": (TensorProto.INT32, ["batch", "tokens"]),
         "weights": (TensorProto.FLOAT, ["batch", "tokens"]),
     }
-    inputs |= {"soft": (TensorProto.FLOAT, ["batch", "tokens"])} if adapted else {}
-    g.save(folder / ("media.onnx" if adapted else "trunk.onnx"), inputs, {"sums": sums})
+    g.save(path, inputs | {name: (TensorProto.FLOAT, ["batch", "tokens"]) for name in more}, {"sums": sums})
+
+
+def export_trunk(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """`trunk.onnx`, for texts: embeddings `[batch, tokens, 384]`, mask, weights `[batch, tokens]` to sums `[batch, 384]`."""
+    g = Graph(folder, "trunk.safetensors", ACTIVATIONS)
+
+    def attention(x: str, layer: str) -> list[str]:
+        return g.split(linear8(g, x, layer, "attention"), 3)
+
+    def linear(x: str, name: str) -> str:
+        layer, _, kind = name.rpartition(".")
+        return g.linear4(x, name) if kind == "out" else linear8(g, x, layer, kind)
+
+    _save_trunk(g, folder / "trunk.onnx", _sums(g, config, attention, linear), config)
+
+
+def export_media(folder: Path, config: NanoConfig = CONFIG) -> None:
+    """`media.onnx`, for sequences with soft tokens: as `trunk.onnx`, with adapters where `soft` `[batch, tokens]` is 1."""
+    g = Graph(folder, "trunk.safetensors", "connectors.safetensors")
+    adapted = any(name.startswith("adapters.") for name in g.where)
+    soft = g.op("Unsqueeze", "soft", g.constant([2], np.int64)) if adapted else ""
+
+    def linear(x: str, name: str) -> str:
+        y = g.linear4(x, name)
+        return g.op("Add", y, g.adapter(g.op("Mul", x, soft), name.replace("layers", "adapters"))) if adapted else y
+
+    def attention(x: str, layer: str) -> list[str]:
+        return [linear(x, f"{layer}.{part}") for part in ("query", "key", "value")]
+
+    _save_trunk(g, folder / "media.onnx", _sums(g, config, attention, linear), config, "soft")
 
 
 def vision_cells(g: Graph, config: NanoConfig) -> str:
@@ -241,7 +290,6 @@ def export_audio(folder: Path, config: NanoConfig = CONFIG) -> None:
 def export(folder: Path, config: NanoConfig = CONFIG) -> None:
     """Write all graphs beside the weights in `folder`."""
     export_trunk(folder, config)
-    if any(name.startswith("adapters.") for name in read_header(folder / "connectors.safetensors")[0]):
-        export_trunk(folder, config, adapted=True)
+    export_media(folder, config)
     export_vision(folder, config)
     export_audio(folder, config)

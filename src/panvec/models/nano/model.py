@@ -133,7 +133,9 @@ class Nano:
 
 def _engine(name: str, folder: Path, threads: int | None) -> Any:
     if name == "onnx":
-        return Engine(folder, threads)
+        engine = Engine(folder, threads)
+        engine.prepare()
+        return engine
     if name == "torch":
         from panvec.models.nano.torch_engine import TorchEngine
 

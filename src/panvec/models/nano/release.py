@@ -13,11 +13,12 @@ from torch import Tensor
 from panvec.models.nano.assemble import SOURCES
 from panvec.models.nano.config import DIMS, PASSAGE, PROMPTS, QUERY
 from panvec.models.nano.export import export
+from panvec.models.nano.integers import ACTIVATIONS
 from panvec.models.nano.module import NanoModule
 from panvec.models.nano.weights import quantize8
 
 NAME = "panvec-nano"
-FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", "tokenizer.json")
+FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", "tokenizer.json", ACTIVATIONS)
 TRAINED = "connectors.safetensors"
 _WHOLE = ("head.weight", "markers.tokens")
 _RANGE = 0.9999
@@ -40,7 +41,6 @@ def release(model: NanoModule, vectors: Tensor, folder: Path) -> dict[str, Any]:
 
     `vectors` `[n, 384]` are the model's, of training texts and media: the int8 ranges are theirs.
     """
-    (folder / "media.onnx").unlink(missing_ok=True)
     stored = {key: value for name, tensor in model.trained_state().items() for key, value in _small(name, tensor).items()}
     save_file(stored, folder / TRAINED)
     (folder / TRAINED).chmod(0o644)
@@ -67,7 +67,8 @@ def manifest(folder: Path, vectors: Tensor) -> dict[str, Any]:
     files: dict[str, dict[str, Any]] = {
         name: {"bytes": (folder / name).stat().st_size, "sha256": _sha256(folder / name)} for name in names
     }
-    revision = hashlib.sha256("".join(files[name]["sha256"] for name in [*FROZEN, TRAINED]).encode()).hexdigest()[:12]
+    model = [name for name in (*FROZEN, TRAINED) if name != ACTIVATIONS]  # an engine does not change the space
+    revision = hashlib.sha256("".join(files[name]["sha256"] for name in model).encode()).hexdigest()[:12]
     return {
         "name": NAME,
         "revision": revision,
