@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -68,7 +69,9 @@ def create_app(embedder: Embedder, config: ServeConfig, keys: Keys | None = None
         await engine.stop()
         database.close()
 
-    app = FastAPI(title="panvec", version=panvec.__version__, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="panvec", version=panvec.__version__, lifespan=lifespan, redoc_url=None, generate_unique_id_function=_name
+    )
     app.state.service = service
     app.state.metrics = metrics
     app.include_router(openai.router)
@@ -85,6 +88,10 @@ def create_app(embedder: Embedder, config: ServeConfig, keys: Keys | None = None
     if config.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=list(config.cors_origins), allow_methods=["*"], allow_headers=["*"])
     return app
+
+
+def _name(route: APIRoute) -> str:
+    return f"{route.name} {route.path}"
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
