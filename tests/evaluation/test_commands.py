@@ -1,0 +1,96 @@
+"""`panvec eval` and `panvec report` from the command line, with the model of the session."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from folders import captioned, labelled
+
+from panvec import Embedder
+from panvec.cli import main
+from panvec.evaluation.suites.table import SUITES
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(embedder: Embedder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda model="nano", threads=None: embedder)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), *capsys.readouterr()
+
+    return call
+
+
+def test_a_sample_its_baseline_and_its_page(run: Run, tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    captioned(sample / "c")
+    code, _, err = run("eval", "sample", "--data", sample)
+    assert (code, "record one with --record" in err) == (2, True)
+    assert run("eval", "sample", "--data", sample, "--record")[0] == 0
+    code, out, _ = run("eval", "sample", "--data", sample, "--out", tmp_path / "now.json")
+    assert code == 0
+    assert "+0.0 (+0.0 to +0.0)" in out
+
+    kept = json.loads((sample / "baseline.json").read_text())
+    assert {(score["dim"], score["precision"]) for score in kept["scores"]} == {(384, "float32")}
+    for score in kept["scores"]:
+        score["items"] = [1] * len(score["items"])
+    (sample / "baseline.json").write_text(json.dumps(kept))
+    code, out, err = run("eval", "sample", "--data", sample)
+    assert code == 1
+    assert "fell: c: " in err
+
+    code, _, err = run("report", tmp_path / "now.json", "--out", tmp_path / "page.html")
+    assert code == 0
+    assert "quality against cost" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    code, out, _ = run("eval", "compare", tmp_path / "now.json", tmp_path / "now.json", "--json")
+    assert code == 0
+    assert all(each["difference"] == 0 and each["p"] == 1 and not each["fell"] for each in json.loads(out))
+    assert run("report", tmp_path / "now.json", "--out", tmp_path / "page.pdf")[0] == 2
+
+
+def test_robustness_and_sizes(run: Run, tmp_path: Path) -> None:
+    captioned(tmp_path / "d/c")
+    labelled(tmp_path / "d/l")
+    code, out, _ = run("eval", "robustness", tmp_path / "d", "--limit", 2)
+    assert code == 0
+    assert "dark, 30 % of its light" in out
+    assert "noisy, 10 dB" in out
+    code, out, _ = run(
+        "eval", "local", tmp_path / "d/c", "--dim", 64, "--precision", "int8", "--precision", "binary", "--by", "split"
+    )
+    assert code == 0
+    assert "64 binary" in out
+    assert "c, split dev" in out
+    code, _, err = run("eval", "local", tmp_path / "d/c", "--precision", "int4")
+    assert (code, "unknown precision 'int4'" in err) == (2, True)
+
+
+def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mteb", reason="needs panvec[eval]")
+    code, out, _ = run("eval", "ge2", "--dry-run", "--results", tmp_path / "r")
+    assert code == 0
+    assert "mteb/mbeir_mscoco_task0@8dfc4d250094" in out
+    assert "15 tasks, about " in out
+    code, out, _ = run("eval", "code", "--dry-run", "--json", "--results", tmp_path / "r")
+    assert len(json.loads(out)) == 12
+    captioned(tmp_path / "data/DOCCI")
+    options = ("--only", "DOCCIT2IRetrieval", "--data", tmp_path / "data", "--results", tmp_path / "r", "--dim", 64)
+    code, out, _ = run("eval", "ge2", *options, "--out", tmp_path / "ge2.json")
+    assert code == 0
+    assert "DOCCI text to image" in out
+    assert json.loads((tmp_path / "ge2.json").read_text())["suite"] == "ge2"
+    assert run("report", tmp_path / "ge2.json", "--out", tmp_path / "p.html")[0] == 0
+    assert run("eval", "ge2", "--dim", 65)[0] == 2
+    monkeypatch.setattr("panvec.cli.suites.find_spec", lambda name: None)
+    for suite in SUITES:
+        code, _, err = run("eval", suite, "--dry-run")
+        assert (code, 'pip install "panvec[eval]"' in err) == (2, True)
