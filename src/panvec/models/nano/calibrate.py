@@ -45,7 +45,8 @@ class Channels:
     @classmethod
     def none(cls, channels: int) -> "Channels":
         """Nothing seen yet."""
-        return cls(*(np.zeros(channels) for _ in range(4)))
+        low, high, total, squares = np.zeros((4, channels))
+        return cls(low, high, total, squares)
 
     def see(self, rows: Floats) -> None:
         """Take in activations `[tokens, channels]`."""
