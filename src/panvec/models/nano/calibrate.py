@@ -1,6 +1,6 @@
 """Fixed scales of the trunk's activations, for texts in 8 bits: `python -m panvec.models.nano.calibrate`.
 
-Runs the texts of `calibration.txt` (over a hundred languages, code, tables, single letters) through the trunk in torch, notes
+Runs the texts of `calibration.txt` (some ninety languages, code, tables, single letters) through the trunk in torch, notes
 what each channel of a linear layer's input spans, and writes `activations.safetensors` beside the weights. A scale is a
 channel's own (SmoothQuant, arXiv 2211.10438) and never a batch's, so that a vector does not depend on what it is run with.
 """
