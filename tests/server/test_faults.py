@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from conftest import running
+from running_server import running
 from same_vectors import same
 
 from panvec import Image

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from conftest import KEY
+from running_server import KEY, running
 
 from panvec.errors import InputError
 from panvec.server.errors import OverloadedError
@@ -20,8 +20,6 @@ EMBED = {"model": "nano", "input": "hello"}
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     """A server with a key, small bounds, and one process."""
-    from conftest import running
-
     options = [
         "--media-processes",
         "0",
