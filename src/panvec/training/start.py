@@ -193,7 +193,8 @@ def canonical(features: Tensor, texts: Tensor) -> Tensor:
     left, correlations, right = torch.linalg.svd(whiten_x @ (x.T @ y / len(x)) @ whiten_y, full_matrices=False)
     said = x @ whiten_x @ left * correlations @ right @ whiten_y
     said *= y.norm(dim=-1).mean() / said.norm(dim=-1).mean()
-    return texts.mean(0) + said.float()
+    found: Tensor = texts.mean(0) + said.float()
+    return found
 
 
 def _inverse_root(x: Tensor, ridge: float) -> Tensor:
@@ -201,7 +202,8 @@ def _inverse_root(x: Tensor, ridge: float) -> Tensor:
     covariance = x.T @ x / len(x)
     covariance.diagonal().add_(ridge * covariance.diagonal().mean())
     values, axes = torch.linalg.eigh(covariance)
-    return axes @ torch.diag(values.rsqrt()) @ axes.T
+    root: Tensor = axes @ torch.diag(values.rsqrt()) @ axes.T
+    return root
 
 
 def solve_ridge(x: Tensor, y: Tensor, ridge: float) -> Tensor:
