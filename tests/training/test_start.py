@@ -42,7 +42,17 @@ def test_canonical_targets_weigh_directions_by_how_far_they_can_be_known() -> No
     shown, unseen = torch.randn(2, 2000, generator=generator)
     features = torch.stack([shown, torch.randn(2000, generator=generator)], 1)
     texts = torch.stack([shown, 5 * unseen, torch.full_like(shown, 7)], 1)
-    said = canonical(features, texts) - texts.mean(0)
+    said = canonical(features, texts, torch.ones(2000)) - texts.mean(0)
     assert torch.corrcoef(torch.stack([said[:, 0], shown]))[0, 1] > 0.98
     assert said[:, 1].std() < 0.5 * said[:, 0].std()
     torch.testing.assert_close(said.norm(dim=-1).mean(), (texts - texts.mean(0)).norm(dim=-1).mean())
+
+
+def test_many_pictures_of_one_thing_count_as_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, texts = torch.randn(60, 3, generator=generator), torch.randn(60, 2, generator=generator)
+    crowded = [torch.cat([each, each[:1].expand(500, -1)]) for each in (features, texts)]
+    weights = torch.tensor([1 / 501] + [1.0] * 59 + [1 / 501] * 500)
+    alone, among = canonical(features, texts, torch.ones(60)), canonical(*crowded, weights)[:60]
+    spread = [(each - each.mean(0)) / (each - each.mean(0)).norm() for each in (alone, among)]
+    torch.testing.assert_close(*spread, atol=0.06, rtol=0)

@@ -8,6 +8,7 @@ canonical correlations. Seconds of work, and already a usable model.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -18,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panvec.data.pairs import Pair, Side
-from panvec.models.nano.config import DIMS, MARKERS, WEIGHTS
+from panvec.models.nano.config import DIM, DIMS, MARKERS, WEIGHTS
 from panvec.models.nano.connectors import AudioConnector
 from panvec.training.classes import class_cells, class_names
-from panvec.training.nano import Item, NanoLearner
+from panvec.training.nano import Item, NanoLearner, is_text
 
 Described: TypeAlias = tuple[Side, list[str]]
 """A medium alone in its content, and its texts."""
@@ -47,14 +48,14 @@ def start(
     _start_tokens(learner, gate, weights)
     described = _described(pairs)
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
-    if pictures:
-        _fit_vision(learner, pictures, ridge, class_weight, class_names(weights))
+    said = _fit_vision(learner, pictures, ridge, class_weight, class_names(weights)) if pictures else torch.empty(0, DIM)
     if sounds:
         _fit_audio(learner, sounds, ridge)
-    each = _mean_texts(learner, [texts[:1] for _, texts in described])
+    distinct = sorted({text for _, texts in described for text in texts[:1]})
+    texts = _mean_texts(learner, [[text] for text in [*distinct, *_alone(pairs)]])
     with torch.no_grad():
-        learner.model.head.weight.copy_(nested_rotation(each))
-        learner.model.head.bias.copy_(-learner.model.head.weight @ each.mean(0))
+        learner.model.head.weight.copy_(nested_rotation(torch.cat([said, texts])))
+        learner.model.head.bias.copy_(-learner.model.head.weight @ texts[: len(distinct)].mean(0))
         learner.keep_head()
 
 
@@ -68,6 +69,13 @@ def _described(pairs: list[Pair]) -> list[Described]:
             if texts and len(side) == 1 and side[0][0] in ("image", "audio"):
                 found.setdefault(side, {}).update(dict.fromkeys(texts))
     return [(side, list(texts)) for side, texts in found.items()]
+
+
+def _alone(pairs: list[Pair]) -> list[str]:
+    """The texts of pairs without media."""
+    sides = {side for pair in pairs if is_text(pair.query) for side in (pair.query, *pair.positives) if is_text(side)}
+    described = {side for pair in pairs if not is_text(pair.query) for side in pair.positives}
+    return sorted(side[0][1] for side in sides - described)
 
 
 def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
@@ -91,8 +99,8 @@ def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
 
 def _fit_vision(
     learner: NanoLearner, described: list[Described], ridge: float, class_weight: float, names: list[list[str]]
-) -> None:
-    """Pictures by their texts, and the tower's own classes by their names.
+) -> Tensor:
+    """Pictures by their texts, and the tower's own classes by their names. Where the pictures should be `[pictures, 384]`.
 
     A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
     as pictures vary (under a shared covariance that is where a class's mean lies), `class_weight` real pictures' worth.
@@ -103,7 +111,9 @@ def _fit_vision(
     cells = torch.cat([torch.from_numpy(item.prepared.cells).float() for item in items[:: max(1, len(items) // 2000)]])
     connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / cells.std(0).clamp_min(_LEAST))
-    texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]))
+    alike = Counter(tuple(texts) for _, texts in described)
+    once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
+    texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
     classes = _mean_texts(learner, [[f"a photo of a {name}" for name in each] for each in names])
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
@@ -124,6 +134,7 @@ def _fit_vision(
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted[: x.shape[1]].T)
         connector.class_skips.copy_(known @ fitted[x.shape[1] :])
+    return texts
 
 
 def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> None:
@@ -181,25 +192,28 @@ def _set_reduced(connector: AudioConnector, weight: Tensor, x: Tensor) -> None:
     connector.skip.weight[:, :rank] = (values[:rank, None] * right[:rank] * spread[:, None]).T
 
 
-def canonical(features: Tensor, texts: Tensor) -> Tensor:
+def canonical(features: Tensor, texts: Tensor, weights: Tensor) -> Tensor:
     """What features `[items, features]` say of their texts `[items, 384]`, by regularised canonical correlations.
 
     Each pair of directions counts as much as it correlates (Hotelling, 1936; regularised: Vinod, 1976), where least squares
-    would weigh a direction by how much texts vary in it. As far from the mean as texts are, on average.
+    would weigh a direction by how much texts vary in it. As far from the mean as texts are, on average. An item counts
+    `weights` `[items]`: many pictures of one thing are one thing.
     """
-    x, y = (each.double() - each.double().mean(0) for each in (features, texts))
+    share = (weights / weights.sum()).double()
+    x, y = (each.double() - share @ each.double() for each in (features, texts))
     x = x / x.std(0).clamp_min(_LEAST)
-    whiten_x, whiten_y = (_inverse_root(each, amount) for each, amount in ((x, _PICTURE_RIDGE), (y, _TEXT_RIDGE)))
-    left, correlations, right = torch.linalg.svd(whiten_x @ (x.T @ y / len(x)) @ whiten_y, full_matrices=False)
+    root = share.sqrt()[:, None]
+    whiten_x, whiten_y = (_inverse_root(root * each, amount) for each, amount in ((x, _PICTURE_RIDGE), (y, _TEXT_RIDGE)))
+    left, correlations, right = torch.linalg.svd(whiten_x @ (x * share[:, None]).T @ y @ whiten_y, full_matrices=False)
     said = x @ whiten_x @ left * correlations @ right @ whiten_y
     said *= y.norm(dim=-1).mean() / said.norm(dim=-1).mean()
-    found: Tensor = texts.mean(0) + said.float()
+    found: Tensor = share.float() @ texts + said.float()
     return found
 
 
 def _inverse_root(x: Tensor, ridge: float) -> Tensor:
-    """The inverse square root of the covariance of centred rows, `ridge` mean variances added to every direction."""
-    covariance = x.T @ x / len(x)
+    """The inverse square root of `x.T @ x`, `ridge` times its mean diagonal added to every direction."""
+    covariance = x.T @ x
     covariance.diagonal().add_(ridge * covariance.diagonal().mean())
     values, axes = torch.linalg.eigh(covariance)
     root: Tensor = axes @ torch.diag(values.rsqrt()) @ axes.T
