@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +14,6 @@ from panvec.errors import LimitError, ModelError
 from panvec.media.audio import read_audio
 from panvec.media.document import Page, read_document
 from panvec.media.image import is_animated, read_image
-from panvec.media.source import resolve
 from panvec.media.video import Clip, read_video
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.nano.config import MARKERS, NanoConfig
@@ -108,7 +106,6 @@ class Builder:
         Raises:
             PanvecError: the part cannot be read or is over a limit.
         """
-        part = _settled(part, limits)
         if isinstance(part, Text):
             self._text(part.text, part.name, sequence, limits)
         elif isinstance(part, Image) and not is_animated(part, limits):
@@ -188,14 +185,3 @@ class Builder:
         sequence.add(Positions.words(self.ids(page.text), self.config.dim))
         for picture in page.pictures:
             self._picture(picture, sequence)
-
-
-def _settled(part: Text | Image | Audio | Video | Document, limits: Limits) -> Text | Image | Audio | Video | Document:
-    """The same part on bytes if its source can be read only once, or had better be (a file object, a URL)."""
-    once = not isinstance(part, Text) and (
-        hasattr(part.source, "read") or (isinstance(part.source, str) and ":" in part.source)
-    )
-    if isinstance(part, Text) or not once:
-        return part
-    blob = resolve(part, limits)
-    return part if blob.path is not None else replace(part, source=blob.read())

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
+from panvec.content import Content, Limits
 from panvec.errors import InputError, LimitError, ModelError, PanvecError
-from panvec.media.kinds import detect
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
 from panvec.models.nano.builder import Builder, SoftTokens
 from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
@@ -19,6 +18,7 @@ from panvec.models.nano.engine import Engine
 from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
 from panvec.models.nano.sequence import Sequence as Tokens
 from panvec.models.nano.weights import dequantize, read_tensors
+from panvec.models.parts import typed_parts
 from panvec.tasks import Task
 
 _TOGETHER = 64
@@ -141,12 +141,6 @@ def _engine(name: str, folder: Path, threads: int | None) -> Any:
 
         return TorchEngine(folder, threads)
     raise InputError(f"unknown engine {name!r}: use 'onnx' or 'torch' (needs panvec[train])")
-
-
-def typed_parts(content: Content, limits: Limits) -> Iterator[Text | Image | Audio | Video | Document]:
-    """The parts of a content, each path as the modality that its file holds."""
-    for part in content:
-        yield part if isinstance(part, Text | Medium) else detect(part, limits)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
