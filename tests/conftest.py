@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from panvec import Embedder
+from panvec.models.hub.libraries import declare_operators
 
+declare_operators()
 MEDIA = Path(__file__).parents[1] / "examples" / "media"
 
 

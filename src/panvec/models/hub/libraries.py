@@ -29,8 +29,7 @@ def sentence_transformers(model: str) -> Any:
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "sentence_transformers")):
         raise missing_extra(model)
-    with _LOCK:
-        _declare_operators()
+    declare_operators()
     import sentence_transformers
 
     return sentence_transformers
@@ -50,15 +49,23 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _declare_operators() -> None:
+def declare_operators() -> None:
     """Declare the operators that torchvision describes at its import, where its own library cannot bring them.
 
     torchvision's wheels on PyPI are linked against CUDA: beside a CPU build of torch the compiled half does not load, and the
-    import fails on `torchvision::nms` though transformers only resizes and normalises with it, in plain torch.
+    import fails on `torchvision::nms` though transformers only resizes and normalises with it, in plain torch. Without torch
+    or torchvision there is nothing to do.
     """
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "torchvision")):
+        return
+    with _LOCK:
+        _declare()
+
+
+def _declare() -> None:
     import torch
 
-    if _HELD or importlib.util.find_spec("torchvision") is None:
+    if _HELD:
         return
     try:
         import torchvision  # type: ignore[import-untyped,unused-ignore]  # noqa: F401

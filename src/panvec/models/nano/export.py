@@ -24,7 +24,7 @@ _CONTRIB = "com.microsoft"
 
 
 class Graph:
-    """An ONNX graph under construction, over the weights of one folder."""
+    """An ONNX graph under construction, over the weights of one folder; a name in two files is the first one's."""
 
     def __init__(self, folder: Path, *files: str) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -33,7 +33,7 @@ class Graph:
         self.where: dict[str, tuple[str, int, dict[str, Any]]] = {}
         for file in files:
             header, start = read_header(folder / file)
-            self.where |= {name: (file, start, entry) for name, entry in header.items()}
+            self.where = {name: (file, start, entry) for name, entry in header.items()} | self.where
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> str:
         """Append a node; the name of its first output."""
