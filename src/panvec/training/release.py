@@ -21,6 +21,7 @@ from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
 from panvec.training.hub import HubLearner
+from panvec.training.level import level
 from panvec.training.loop import Training, encode_sides
 from panvec.training.nano import NanoLearner
 from panvec.training.soup import Ingredient
@@ -128,6 +129,7 @@ def _write(training: Training, out: Path) -> None:
         if not (out / name).exists():
             _link(WEIGHTS / name, out / name)
     if isinstance(training.learner, NanoLearner):
+        level(training.learner.model, training.recipe.model.common, training.recipe.model.shift)
         release(training.learner.model, _sample(training), out)
 
 
