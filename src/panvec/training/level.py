@@ -2,7 +2,7 @@
 
 A text is nearer to any other text of its kind than to the picture that it describes: in a pool of both, texts come
 first. A dimension in which all vectors have the same value, and a shift of media towards the mean of all vectors, give media
-(whose cosines differ less) as high a level as texts have. Among media alone, and among texts alone, ranks hardly change.
+a level nearer to that of texts. It costs a little elsewhere: panvec-nano 1 lost half a point of text to photo R@1.
 """
 
 import torch
