@@ -34,7 +34,7 @@ PASSAGE_128 = " ".join(["radio waves carry music and news over the sea at night"
 def tokens(text: str, count: int, nano: Nano) -> str:
     """The longest prefix of words that is at most `count` tokens with the prompt and ends."""
     words = text.split()
-    while len(nano.tokenizer.encode(QUERY + " ".join(words)).ids) > count:
+    while len(nano.tokenizer.encode(QUERY + " ".join(words))) > count - 2:
         words.pop()
     return " ".join(words)
 
@@ -59,7 +59,7 @@ def text_contestants(embedder: Embedder, texts: list[str]) -> dict[str, Callable
     assert isinstance(nano, Nano)
     cut = []
     for text in texts:
-        ids = nano.tokenizer.encode(text, add_special_tokens=False).ids
+        ids = nano.tokenizer.encode(text)
         cut += nano.windows(Positions.words(ids, 384), QUERY)
     packed = pack(cut, nano.engine.words)
     feed = {"embeddings": packed.embeddings, "mask": packed.mask, "weights": packed.weights}

@@ -22,7 +22,7 @@ def test_a_string_and_a_list(server, embedder):
     same([one.data[0].embedding], embedder.embed("a red bicycle"))
     same([row.embedding for row in many.data], embedder.embed(["a red bicycle", "rain"]))
     assert [row.index for row in many.data] == [0, 1]
-    assert one.usage.prompt_tokens == len(embedder.tokenizer.encode("a red bicycle").ids) - 2
+    assert one.usage.prompt_tokens == len(embedder.tokenizer.encode("a red bicycle"))
 
 
 def test_base64_is_little_endian_float32(server, embedder):
@@ -37,7 +37,7 @@ def test_dimensions_and_task(server, embedder):
 
 
 def test_token_ids_are_the_models_own(server, embedder):
-    ids = [embedder.tokenizer.encode(text, add_special_tokens=False).ids for text in ("hello world", "rain")]
+    ids = [embedder.tokenizer.encode(text) for text in ("hello world", "rain")]
     answer = server.openai().embeddings.create(model="nano", input=ids)
     same([row.embedding for row in answer.data], embedder.embed(["hello world", "rain"]))
     single = server.openai().embeddings.create(model="nano", input=ids[0])

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("panvec", "numpy", "onnxruntime", "tokenizers", "pillow", "av", "torch", "transformers")
+_PACKAGES = ("panvec", "numpy", "onnxruntime", "sentencepiece", "pillow", "av", "torch", "transformers")
 
 
 def surroundings(packages: Sequence[str] = ()) -> dict[str, Any]:

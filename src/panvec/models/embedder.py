@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,6 +87,20 @@ class Model(Protocol):
         ...
 
 
+class Tokenizer(Protocol):
+    """Text to token ids and back."""
+
+    size: int
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text, without a sequence's begin and end."""
+        ...
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids (0 to `size` - 1)."""
+        ...
+
+
 @runtime_checkable
 class Priced(Protocol):
     """A model that is paid for by what it is sent."""
@@ -135,8 +150,8 @@ class Embedder:
         return f"Embedder({self.name!r}, space_id={self.space_id!r})"
 
     @property
-    def tokenizer(self) -> Any:
-        """The model's tokenizer (of the `tokenizers` library), or None where it has none of its own."""
+    def tokenizer(self) -> Tokenizer | None:
+        """The model's own tokenizer, where it shows one."""
         return getattr(self._model, "tokenizer", None)
 
     def embed(
@@ -182,8 +197,10 @@ class Embedder:
                 rows.append(finish(row))
         if on_error == "return":
             return rows
+        if rows:
+            return np.stack(rows)
         empty = finish(np.ones(self.dims[0], np.float32))
-        return np.stack(rows) if rows else np.empty((0, *empty.shape), empty.dtype)
+        return np.empty((0, *empty.shape), empty.dtype)
 
     def embed_segments(self, x: Input, *, task: Task | str | None = None, dim: int | None = None) -> list[tuple[Vector, Span]]:
         """One vector for each window of text, page, or stretch of seconds of `x`, with its span in `x`.
@@ -238,7 +255,7 @@ class Embedder:
 
     def _finisher(self, dim: int, precision: str) -> Callable[[Vector], NDArray[Any]]:
         if precision == "float32":
-            return lambda vector: shorten(vector, dim)
+            return lambda vector: vector if dim == len(vector) else shorten(vector, dim)
         if precision == "int8":
             ranges = self._model.int8_ranges[dim]
             return lambda vector: np.clip(np.rint(shorten(vector, dim) * (127 / ranges)), -127, 127).astype(np.int8)
@@ -254,10 +271,10 @@ def shorten(vector: Vector, dim: int) -> Vector:
         ModelError: the vector has no direction (zero or not finite).
     """
     prefix = vector[:dim]
-    length = np.linalg.norm(prefix)
-    if not np.isfinite(length) or length == 0:
+    length = math.sqrt(prefix @ prefix)
+    if not 0 < length < math.inf:
         raise ModelError("the model gave a vector without a direction")
-    return np.asarray(prefix / length, np.float32)
+    return np.asarray(prefix / np.float32(length), np.float32)
 
 
 def _as_list(inputs: Any) -> list[Any]:

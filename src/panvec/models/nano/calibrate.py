@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from panvec.models.nano.config import CONFIG, PASSAGE, QUERY, WEIGHTS, NanoConfig
 from panvec.models.nano.integers import ACTIVATIONS, INPUTS, KEPT, LARGEST
+from panvec.models.nano.tokenizer import Tokenizer
 from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import Tensors, dequantize, read_tensors, unpack4
 
@@ -66,13 +66,13 @@ class Channels:
 
 def sequences(folder: Path, config: NanoConfig = CONFIG) -> Iterator[list[int]]:
     """Token ids of the calibration texts: each line as a query, and all lines again in long passages."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer(folder)
     lines = _TEXTS.read_text(encoding="utf-8").splitlines()
     passages = [" ".join(lines[start : start + _TOGETHER]) for start in range(0, len(lines), _TOGETHER)]
     mixed = [" ".join(lines[start :: len(passages)]) for start in range(len(passages))]
     for prompt, texts in ((QUERY, lines), (PASSAGE, [*passages, *mixed])):
         for text in texts:
-            ids = [i for each in (prompt.rstrip(), text) for i in tokenizer.encode(each, add_special_tokens=False).ids]
+            ids = [i for each in (prompt.rstrip(), text) for i in tokenizer.encode(each)]
             yield [config.trunk.begin_id, *ids[: config.trunk.positions - 2], config.trunk.end_id]
 
 

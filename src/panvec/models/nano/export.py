@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from panvec.models.nano.config import CONFIG, NanoConfig
-from panvec.models.nano.integers import ACTIVATIONS, linear8
+from panvec.models.nano.integers import ACTIVATIONS, INPUTS
 from panvec.models.nano.towers import MobileBlock, SameConv, VisionTower
 from panvec.models.nano.weights import BLOCK, read_header, read_tensors
 
@@ -58,6 +58,13 @@ class Graph:
             self.initializers[name] = tensor
         return name
 
+    def made(self, name: str, shape: list[int], kind: int = TensorProto.FLOAT) -> str:
+        """A tensor that is made when the graph is loaded."""
+        tensor = TensorProto(name=name, dims=shape, data_type=kind, data_location=TensorProto.EXTERNAL)
+        tensor.external_data.add(key="location", value="made-at-load")
+        self.initializers[name] = tensor
+        return name
+
     def constant(self, value: object, dtype: type[np.generic] = np.float32) -> str:
         """A small tensor inside the graph itself."""
         name = f"constant_{len(self.initializers)}"
@@ -91,17 +98,20 @@ class Graph:
         inputs += ["", "", self.weight(f"{name}.bias")] if bias else []
         return self.op("MatMulNBits", *inputs, domain=_CONTRIB, K=half * 2, N=rows, bits=4, block_size=BLOCK, accuracy_level=4)
 
-    def dense4(self, name: str) -> str:
-        """The matrix of a linear layer in 4-bit blocks as float32 `[out, in]` (folded at load)."""
-        rows, half = self.where[f"{name}.weight.q4"][2]["shape"]
-        codes = self.stored(f"{name}.weight.q4", [rows, half * 2], TensorProto.UINT4)
-        blocks = (rows, half * 2 // BLOCK)
-        eight = f"eight_{rows}_{blocks[1]}"
-        self.initializers[eight] = helper.make_tensor(
-            eight, TensorProto.UINT4, blocks, b"\x88" * (rows * blocks[1] // 2), raw=True
-        )
-        scale = self.stored(f"{name}.weight.scale")
-        return self.op("DequantizeLinear", codes, scale, eight, axis=1, block_size=BLOCK)
+    def linear8(self, x: str, layer: str, kind: str) -> str:
+        """The product of an input of a layer with its matrices, one after the other, in 8-bit integers (see `integers`)."""
+        name, inputs = f"{layer}.{kind}", len(self.value(f"{layer}.{kind}.factor"))
+        outputs = sum(self.where[f"{layer}.{part}.weight.q4"][2]["shape"][0] for part in INPUTS[kind])
+        zero, codes = self.stored(f"{name}.zero"), self.made(f"{name}.codes", [inputs, outputs], TensorProto.INT8)
+        step, bias = (self.made(f"{name}.{part}", [outputs]) for part in ("step", "bias"))
+        one = self.constant(1.0)
+        x8 = self.op("QuantizeLinear", self.op("Mul", x, self.weight(f"{name}.factor")), one, zero)
+        y = self.op("MatMulIntegerToFloat", x8, codes, one, step, zero, "", bias, domain=_CONTRIB)
+        kept = np.flatnonzero(self.value(f"{name}.factor") == 0)
+        if not len(kept):
+            return y
+        channels = self.op("Gather", x, self.constant(kept, np.int64), axis=-1)
+        return self.op("Add", y, self.op("MatMul", channels, self.made(f"{name}.rows", [len(kept), outputs])))
 
     def linear(self, x: str, name: str) -> str:
         """A linear layer on float weights `[out, in]`."""
@@ -174,11 +184,11 @@ def export_trunk(folder: Path, config: NanoConfig = CONFIG) -> None:
     g = Graph(folder, "trunk.safetensors", ACTIVATIONS)
 
     def attention(x: str, layer: str) -> list[str]:
-        return g.split(linear8(g, x, layer, "attention"), 3)
+        return g.split(g.linear8(x, layer, "attention"), 3)
 
     def linear(x: str, name: str) -> str:
         layer, _, kind = name.rpartition(".")
-        return g.linear4(x, name) if kind == "out" else linear8(g, x, layer, kind)
+        return g.linear4(x, name) if kind == "out" else g.linear8(x, layer, kind)
 
     _save_trunk(g, folder / "trunk.onnx", _sums(g, config, attention, linear), config)
 

@@ -2,19 +2,15 @@
 
 An activation x of channel k becomes the code round(x * factor[k]) + zero, a weight w of row n the code
 round(w / factor[k] / step[n]) of at most 64: with those, no sum of two products leaves the 16 bits that AVX2 adds in.
-The codes of weights are folded by ONNX Runtime when it loads the graph (`session.disable_quant_qdq` lets it), so they are
-not stored. What their rounding adds for the mean activation goes into the bias; the few channels that weigh most stay floats.
+The codes of weights are made when they are loaded, so they are not stored. What their rounding adds for the mean
+activation goes into the bias; the few channels that weigh most stay floats.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto
 
-if TYPE_CHECKING:
-    from panvec.models.nano.export import Graph
+from panvec.models.nano.weights import Tensors, read_tensors, unpack4
 
 ACTIVATIONS = "activations.safetensors"
 INPUTS = {"attention": ("query", "key", "value"), "up": ("up",), "down": ("down",)}
@@ -25,42 +21,30 @@ KEPT = {"attention": 0, "up": 8, "down": 8}
 LARGEST = 64
 
 
-def linear8(g: Graph, x: str, layer: str, kind: str) -> str:
-    """The product of an input with its matrices (one after the other along the last axis), biases added."""
-    name, matrices = f"{layer}.{kind}", [f"{layer}.{part}" for part in INPUTS[kind]]
-    factor, zero = g.weight(f"{name}.factor"), g.stored(f"{name}.zero")
-    weight = _joined(g, [g.dense4(matrix) for matrix in matrices])
-    bias = _joined(g, [g.weight(f"{matrix}.bias") for matrix in matrices])
-    codes, step, bias = _integers(g, g.op("Mul", weight, _inverse(g, factor)), bias, g.weight(f"{name}.mean"))
-    one = g.constant(1.0)
-    x8 = g.op("QuantizeLinear", g.op("Mul", x, factor), one, zero)
-    y = g.op("MatMulIntegerToFloat", x8, codes, one, step, zero, "", bias, domain="com.microsoft")
-    kept = np.flatnonzero(g.value(f"{name}.factor") == 0)
-    return g.op("Add", y, _channels(g, x, weight, kept)) if len(kept) else y
+def integers(folder: Path) -> Tensors:
+    """What `trunk.onnx` multiplies with. For each of `layers.N.INPUT`, its matrices one after the other:
 
-
-def _joined(g: Graph, parts: list[str]) -> str:
-    return g.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
-
-
-def _inverse(g: Graph, factor: str) -> str:
-    """1 / factor, and 0 where the factor is 0."""
-    nothing = g.constant(0.0)
-    return g.op("Where", g.op("Greater", factor, nothing), g.op("Reciprocal", factor), nothing)
-
-
-def _integers(g: Graph, weight: str, bias: str, mean: str) -> tuple[str, str, str]:
-    """Weights `[outputs, inputs]` as codes `[inputs, outputs]`, steps `[outputs]`, and the corrected bias."""
-    axis = g.constant([1], np.int64)
-    step = g.op("Div", g.op("ReduceMax", g.op("Abs", weight), axis, keepdims=1), g.constant(float(LARGEST)))
-    rounded = g.op("Round", g.op("Div", weight, step))
-    lost = g.op("MatMul", g.op("Sub", weight, g.op("Mul", rounded, step)), mean)
-    codes = g.op("Transpose", g.op("Cast", rounded, to=TensorProto.INT8), perm=[1, 0])
-    return codes, g.op("Squeeze", step, axis), g.op("Add", bias, lost)
-
-
-def _channels(g: Graph, x: str, weight: str, kept: np.ndarray) -> str:
-    """The product of some channels alone, in floats."""
-    which = g.constant(kept, np.int64)
-    rows = g.op("Transpose", g.op("Gather", weight, which, axis=1), perm=[1, 0])
-    return g.op("MatMul", g.op("Gather", x, which, axis=-1), rows)
+    `.codes` int8 `[inputs, outputs]`, `.step` float32 `[outputs]`, `.bias` float32 `[outputs]`, and of inputs that have
+    kept channels `.rows` float32 `[kept, outputs]`.
+    """
+    trunk, activations = read_tensors(folder / "trunk.safetensors"), read_tensors(folder / ACTIVATIONS)
+    made: Tensors = {}
+    for name in (key.removesuffix(".factor") for key in activations if key.endswith(".factor")):
+        layer, _, kind = name.rpartition(".")
+        matrices = [f"{layer}.{part}" for part in INPUTS[kind]]
+        codes, scales = ([trunk[f"{matrix}.weight.{part}"] for matrix in matrices] for part in ("q4", "scale"))
+        weight = unpack4(np.concatenate(codes), np.concatenate(scales))
+        factor = activations[f"{name}.factor"].astype(np.float32)
+        kept = np.flatnonzero(factor == 0)
+        if len(kept):
+            made[f"{name}.rows"] = np.ascontiguousarray(weight[:, kept].T)
+        weight *= np.divide(1, factor, out=np.zeros_like(factor), where=factor != 0)
+        step = np.maximum(weight.max(1), -weight.min(1)) / LARGEST
+        weight /= step[:, None]
+        rounded = np.rint(weight)
+        made[f"{name}.codes"] = np.ascontiguousarray(rounded.astype(np.int8).T)
+        made[f"{name}.step"] = step
+        weight -= rounded
+        lost = (weight @ activations[f"{name}.mean"].astype(np.float32)) * step
+        made[f"{name}.bias"] = np.concatenate([trunk[f"{matrix}.bias"] for matrix in matrices]).astype(np.float32) + lost
+    return made

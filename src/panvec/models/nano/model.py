@@ -124,7 +124,7 @@ class Nano:
     def _frame(self, prompt: str) -> Frame:
         if prompt not in self._frames:
             trunk = self.config.trunk
-            before = [trunk.begin_id, *self._builder.ids(prompt.rstrip())]
+            before = [trunk.begin_id, *self.tokenizer.encode(prompt.rstrip())]
             self._frames[prompt] = Frame(
                 Positions.words(before, self.config.dim), Positions.words([trunk.end_id], self.config.dim)
             )

@@ -15,10 +15,11 @@ from panvec.models.nano.config import DIMS, PASSAGE, PROMPTS, QUERY
 from panvec.models.nano.export import export
 from panvec.models.nano.integers import ACTIVATIONS
 from panvec.models.nano.module import NanoModule
+from panvec.models.nano.tokenizer import FILE as TOKENIZER
 from panvec.models.nano.weights import quantize8
 
 NAME = "panvec-nano"
-FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", "tokenizer.json", ACTIVATIONS)
+FROZEN = ("words.safetensors", "trunk.safetensors", "vision.safetensors", "audio.safetensors", TOKENIZER, ACTIVATIONS)
 TRAINED = "connectors.safetensors"
 _WHOLE = ("head.weight", "markers.tokens")
 _RANGE = 0.9999

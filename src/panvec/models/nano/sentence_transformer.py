@@ -30,7 +30,6 @@ class NanoSentenceTransformer(InputModule):
         self.folder = folder
         self.nano = Nano(folder, engine="torch")
         self.model = self.nano.engine.module
-        self.tokenizer = self.nano.tokenizer
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> dict[str, Tensor]:
         """Inputs as windows: embeddings `[inputs, windows, tokens, 384]`, mask and weights of it, sums of skips."""

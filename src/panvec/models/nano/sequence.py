@@ -118,8 +118,12 @@ def windows(content: Positions, frame: Frame, size: int, overlap: int) -> list[W
     Weights sum to one for every position of the content and of the frame over all windows.
     """
     capacity = size - len(frame)
-    count = 1 if len(content) <= capacity else -(-(len(content) - overlap) // (capacity - overlap))
-    starts = np.linspace(0, max(len(content) - capacity, 0), count).round().astype(int)
+    if len(content) <= capacity:
+        weights = np.ones(len(frame) + len(content), np.float32)
+        weights[len(frame.before) : len(frame.before) + len(content)] = content.gates
+        return [Window(join([frame.before, content, frame.after], content.tokens.shape[1]), weights)]
+    count = -(-(len(content) - overlap) // (capacity - overlap))
+    starts = np.linspace(0, len(content) - capacity, count).round().astype(int)
     times = np.zeros(len(content), np.float32)
     for start in starts:
         times[start : start + capacity] += 1
@@ -152,13 +156,13 @@ class Packed:
 
 def pack(batch: list[Window], rows: Callable[[NDArray[np.int64]], Array]) -> Packed:
     """Windows side by side. `rows` gives the word rows `[n, dim]` of ids `[n]`."""
-    positions = join([window.positions for window in batch], batch[0].positions.tokens.shape[1])
-    filled, words = positions.tokens, positions.ids != SOFT
-    filled[words] = rows(positions.ids[words])
-    mask = np.arange(max(map(len, batch))) < np.array([len(window) for window in batch])[:, None]
-    embeddings = np.zeros((*mask.shape, filled.shape[1]), np.float32)
-    weights, soft = np.zeros(mask.shape, np.float32), np.zeros(mask.shape, np.float32)
-    embeddings[mask] = filled
-    weights[mask] = np.concatenate([window.weights for window in batch])
-    soft[mask] = ~words
-    return Packed(embeddings, mask.astype(np.int32), weights, soft)
+    shape = len(batch), max(map(len, batch))
+    embeddings = np.zeros((*shape, batch[0].positions.tokens.shape[1]), np.float32)
+    mask, weights, soft = np.zeros(shape, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for number, window in enumerate(batch):
+        filled = slice(len(window))
+        words = window.positions.ids != SOFT
+        embeddings[number, filled] = window.positions.tokens
+        embeddings[number, filled][words] = rows(window.positions.ids[words])
+        mask[number, filled], weights[number, filled], soft[number, filled] = 1, window.weights, ~words
+    return Packed(embeddings, mask, weights, soft)

@@ -39,7 +39,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
 def read_tensors(path: Path) -> Tensors:
     """Every tensor of a safetensors file, memory-mapped and read-only."""
     header, start = read_header(path)
-    data = np.memmap(path, np.uint8, mode="r", offset=start)
+    data = np.asarray(np.memmap(path, np.uint8, mode="r", offset=start))
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
