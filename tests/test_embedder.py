@@ -57,6 +57,16 @@ def test_precisions_keep_the_ranking(embedder: Embedder) -> None:
     assert (codes @ codes[0]).argsort()[-2] == 1
 
 
+def test_kept_vectors_become_what_embed_gives_at_another_dim_and_precision(embedder: Embedder) -> None:
+    texts = ["a cat sleeps on the sofa", "quarterly tax report"]
+    kept = embedder.embed(texts)
+    for options in ({"precision": "int8"}, {"dim": 64, "precision": "binary"}, {"dim": 128, "precision": "float32"}):
+        np.testing.assert_array_equal(embedder.quantize(kept, **options), embedder.embed(texts, **options))
+    assert embedder.quantize(kept[:0], dim=64).shape == (0, 64)
+    with pytest.raises(InputError, match="no dim 100"):
+        embedder.quantize(kept, dim=100)
+
+
 def test_prompts_belong_to_tasks_and_media_ignore_them(embedder: Embedder, media: Path) -> None:
     query, document = (embedder.embed("the radio", task=task)[0] for task in ("search query", Task.DOCUMENT))
     assert cosine(query, document) < 0.999

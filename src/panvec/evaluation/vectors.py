@@ -162,17 +162,17 @@ class Vectors:
         """The vectors of items that were added, as prefixes of `dim` values of length 1."""
         missing = np.zeros(self.embedder.dims[0], np.float32)
         known = [self._known[item] for item in items]
-        full = [missing if vector is None else vector for vector in known]
-        rows = unit_rows(np.stack(full)[:, :dim] if full else np.empty((0, dim), np.float32))
-        return rows if self._precision == "float32" else self._coarse(rows, dim)
+        full = np.stack([missing, *(missing if vector is None else vector for vector in known)])[1:]
+        return unit_rows(self._at_precision(full, dim))
 
-    def _coarse(self, rows: Rows, dim: int) -> Rows:
-        if self._precision == "int8":
-            scale = 127 / self.embedder._model.int8_ranges[dim]  # type: ignore[attr-defined]
-            values = np.clip(np.rint(rows.vectors * scale), -127, 127)
-        else:
-            values = np.where(rows.vectors > 0, 1.0, -1.0) * rows.there[:, None]
-        return unit_rows(values.astype(np.float32))
+    def _at_precision(self, full: Vector, dim: int) -> Vector:
+        """Vectors `[items, dims[0]]` as `[items, dim]` float32 of the direction that their precision leaves them."""
+        short, there = full[:, :dim].copy(), full.any(1)
+        if self._precision == "int8" and isinstance(self.embedder, Embedder):
+            short[there] = self.embedder.quantize(full[there], dim=dim, precision="int8")
+        elif self._precision == "binary":
+            short[there] = np.where(short[there] > 0, 1, -1)
+        return short
 
     def _embed(self, items: list[Item]) -> list[Any]:
         contents = [_content(item) for item in items]
