@@ -127,6 +127,8 @@ def _ids(drawn: list[_Drawn]) -> torch.Tensor:
 
 def _answers(pairs: list[Pair], others: list[Side]) -> torch.Tensor:
     """`[pairs, others]`: true where another is one of the pair's own contents."""
-    return torch.tensor(
-        [[other in {pair.query, *pair.positives} for other in others] for pair in pairs], dtype=torch.bool
-    ).reshape(len(pairs), len(others))
+    places = {other: place for place, other in enumerate(others)}
+    answers = torch.zeros(len(pairs), len(others), dtype=torch.bool)
+    for row, pair in enumerate(pairs):
+        answers[row, [places[side] for side in (pair.query, *pair.positives) if side in places]] = True
+    return answers

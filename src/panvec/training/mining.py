@@ -78,15 +78,14 @@ def hard_negatives(
     return found
 
 
-def mine_folder(folder: Path, model: str, options: Mining, threads: int | None = None) -> tuple[int, int]:
+def mine_folder(folder: Path, embedder: Embedder, options: Mining) -> tuple[int, int]:
     """Replace the negatives of a folder's training pairs by mined ones; the numbers of pairs and of negatives.
 
     Raises:
-        InputError: the folder has no pairs, or the model is unknown.
+        InputError: the folder has no pairs.
     """
     pairs = list(read_pairs(folder, None))
     training = [pair for pair in pairs if pair.split == "train"]
-    embedder = Embedder(model, threads=threads)
 
     def encode(sides: list[Side], query: bool) -> Array:
         vectors: Array = embedder.embed([content(side) for side in sides], task="search query" if query else "document")

@@ -23,6 +23,7 @@ from panvec.models.nano.sequence import Array
 from panvec.training.prepared import CELL, MARKER, STATE, WORD, Augmentation, Prepared, Preparer
 
 IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
+_TOGETHER = 128
 _BEFORE_TRUNK = ("vision.token", "vision.classes", "audio.token", "audio.reduce", "markers", "adapters")
 """What the trunk's outputs depend on."""
 
@@ -40,6 +41,8 @@ class Item:
 
     prepared: Prepared
     words: Array
+    spoken: bool
+    """Whether there are words in it, `<s>` and `</s>` apart."""
     key: Hashable = None
     """What the item was made from."""
 
@@ -68,6 +71,7 @@ class NanoLearner(nn.Module):
         self.config, self.dropout = config, dropout
         self.preparer = preparer
         self._held: dict[Hashable, Tensor] | None = None
+        self._items: dict[Hashable, Item] = {}
         self.model = NanoModule(config).load_frozen(folder)
         if rank:
             torch.manual_seed(0)
@@ -129,6 +133,15 @@ class NanoLearner(nn.Module):
         return self.model.head.weight.device
 
     def _item(self, side: Side, prompt: str, augmentation: Augmentation | None) -> Item:
+        key = side, prompt, augmentation
+        if key not in self._items:
+            item = self._made(side, prompt, augmentation)
+            if self._held is None:
+                return item
+            self._items[key] = item
+        return self._items[key]
+
+    def _made(self, side: Side, prompt: str, augmentation: Augmentation | None) -> Item:
         trunk = self.config.trunk
         parts = [self.preparer.part(key, augmentation) for key in side]
         spoken = any((part.kinds == WORD).any() for part in parts)
@@ -137,42 +150,66 @@ class NanoLearner(nn.Module):
         if len(joined) > trunk.positions:
             joined = _cut(joined, trunk.positions)
         words = self.preparer.engine.words(joined.rows[joined.kinds == WORD])
-        return Item(joined, words, (side, prompt if spoken else "", augmentation))
+        return Item(joined, words, spoken, (side, prompt if spoken else "", augmentation))
 
     def hold_trunk(self, hold: bool) -> None:
         """Whether the trunk's sums of media stay as they are from now on, and are computed once: only skips and head learn."""
         self._held = {} if hold else None
+        self._items = {}
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trained and not (hold and name.startswith(_BEFORE_TRUNK)))
 
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
-        if self._held is None:
-            trunk, skips = self._sums(items)
-            return trunk + skips
-        missing = [item for item in items if item.key not in self._held]
-        if missing:
-            training = self.training
-            with torch.no_grad():
-                found = self.eval()._sums(missing)[0]
-            self.train(training)
-            self._held |= {item.key: row for item, row in zip(missing, found, strict=True)}
-        return torch.stack([self._held[item.key] for item in items]) + self._sums(items, trunk=False)[1]
+        if self._held is not None:
+            return self._held_sums(items, self._held)
+        trunk, skips = self._sums(items)
+        return trunk + skips
 
-    def _sums(self, items: list[Item], *, trunk: bool = True) -> tuple[Tensor, Tensor]:
-        """The trunk's gated sums, zero without `trunk`, and the sums of the skips, each `[items, 384]`."""
+    def _sums(self, items: list[Item]) -> tuple[Tensor, Tensor]:
+        """The trunk's gated sums and the sums of the skips, each `[items, 384]`."""
         table, skips, gates, starts = self._table(items)
         lengths = [len(item.prepared) for item in items]
         places = np.zeros((len(items), max(lengths)), np.int64)
         mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
         places[mask] = np.concatenate([_places(item.prepared, start) for item, start in zip(items, starts, strict=True)])
         chosen, present = self._index(places), self._index(mask).bool()
-        around = (skips[chosen] * present[..., None]).sum(1)
-        if not trunk:
-            return torch.zeros_like(around), around
         soft = np.zeros(mask.shape, np.float32)
         soft[mask] = np.concatenate([item.prepared.kinds != WORD for item in items])
-        return self.model.sums(table[chosen], present, gates[chosen] * present, self._tensor(soft)), around
+        trunk = self.model.sums(table[chosen], present, gates[chosen] * present, self._tensor(soft))
+        return trunk, (skips[chosen] * present[..., None]).sum(1)
+
+    def _held_sums(self, items: list[Item], held: dict[Hashable, Tensor]) -> Tensor:
+        """As `_sums`, from what was kept of each item: skips are linear in sums over its positions."""
+        missing = [item for item in items if item.key not in held]
+        if missing:
+            held |= zip([item.key for item in missing], self._kept(missing), strict=True)
+        vision, audio, trunk = self.model.vision, self.model.audio, self.config.dim
+        sizes = [trunk, vision.skip.in_features, len(vision.class_skips), audio.skip.in_features, 1, 1]
+        sums, cells, shares, reduced, seen, heard = torch.stack([held[item.key] for item in items]).split(sizes, 1)
+        cells, shares, reduced = (F.dropout(x, self.dropout, self.training) for x in (cells, shares, reduced))
+        pictures = cells @ vision.skip.weight.T + shares @ vision.class_skips + seen * vision.skip.bias
+        total: Tensor = sums + pictures + reduced @ audio.skip.weight.T + heard * audio.skip.bias
+        return total
+
+    @torch.no_grad()
+    def _kept(self, items: list[Item]) -> Tensor:
+        """Of each item: the trunk's sums, sums of its cells, class probabilities and reduced states, the numbers of both."""
+        training = self.training
+        self.eval()
+        vision, audio = self.model.vision, self.model.audio
+        rows = []
+        for item in items:
+            cells, states = (self._tensor(x).float() for x in (item.prepared.cells, item.prepared.states))
+            shares = vision.classifier(cells).softmax(-1)
+            centred = (cells - vision.mean) * vision.gain
+            reduced = audio.reduce((states.flatten(1) - audio.mean) * audio.gain)
+            counts = centred.new_tensor([len(cells), len(states)])
+            rows.append(torch.cat([centred.sum(0), shares.sum(0), reduced.sum(0), counts]))
+        skips = torch.stack(rows)
+        trunk = torch.cat([self._sums(items[i : i + _TOGETHER])[0] for i in range(0, len(items), _TOGETHER)])
+        self.train(training)
+        return torch.cat([trunk, skips], 1)
 
     def _table(self, items: list[Item]) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
         """Every word, cell, state and marker of the items as rows of one table: tokens, skips, gates.
@@ -192,7 +229,8 @@ class NanoLearner(nn.Module):
             [[len(item.words), len(p.cells), len(p.states), len(p.markers)] for item, p in zip(items, prepared, strict=True)]
         )
         starts = np.cumsum(counts, 0) - counts + (np.cumsum(counts.sum(0)) - counts.sum(0))
-        kinds = [gates.new_ones(len(words)), gates[IMAGE_GATE].expand(len(seen)), gates[AUDIO_GATE].expand(len(heard))]
+        around = torch.where(self._tensor(np.repeat([item.spoken for item in items], counts[:, 0])), 1, gates[MARKER_GATE])
+        kinds = [around, gates[IMAGE_GATE].expand(len(seen)), gates[AUDIO_GATE].expand(len(heard))]
         return (
             torch.cat([words, seen, heard, marks]),
             torch.cat([torch.zeros_like(words), seen_skips, heard_skips, torch.zeros_like(marks)]),

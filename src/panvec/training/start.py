@@ -31,7 +31,7 @@ _CLASS_SCALE = 300.0
 """Class names weigh so much more than features that the ridge hardly shrinks what they say."""
 TEXT_NORM = 4.5
 """About the length of the trunk's pooled output for a sentence, so that media weigh like text in a mixed content."""
-_MARKER_GATE = 0.5
+_MARKER_GATE = 0.1
 _WORD_NORM = 1.6
 _TOGETHER = 128
 _PICTURE_RIDGE, _TEXT_RIDGE = 1.0, 0.3

@@ -47,7 +47,8 @@ class Nano:
         self._head, self._bias = trained["head.weight"], trained.get("head.bias", np.zeros(config.dim, np.float32))
         self._builder = Builder(SoftTokens(self.engine, trained, config), folder, config)
         self.tokenizer = self._builder.tokenizer
-        self._frames: dict[str, Frame] = {}
+        self._frames: dict[tuple[str, float], Frame] = {}
+        self._around = float(trained["markers.gates"][-1])  # of <s> and </s> around a content without words
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
@@ -119,16 +120,14 @@ class Nano:
 
     def _frame_of(self, positions: Positions, prompt: str) -> Frame:
         spoken = bool((positions.ids != SOFT).any()) or not len(positions)
-        return self._frame(prompt if spoken else "")
+        return self._frame(prompt) if spoken else self._frame("", self._around)
 
-    def _frame(self, prompt: str) -> Frame:
-        if prompt not in self._frames:
-            trunk = self.config.trunk
+    def _frame(self, prompt: str, gate: float = 1) -> Frame:
+        if (prompt, gate) not in self._frames:
+            trunk, dim = self.config.trunk, self.config.dim
             before = [trunk.begin_id, *self.tokenizer.encode(prompt.rstrip())]
-            self._frames[prompt] = Frame(
-                Positions.words(before, self.config.dim), Positions.words([trunk.end_id], self.config.dim)
-            )
-        return self._frames[prompt]
+            self._frames[prompt, gate] = Frame(Positions.words(before, dim, gate), Positions.words([trunk.end_id], dim, gate))
+        return self._frames[prompt, gate]
 
 
 def _engine(name: str, folder: Path, threads: int | None) -> Any:

@@ -22,7 +22,7 @@ SOFT = -1
 
 @dataclass(frozen=True)
 class Positions:
-    """Some positions in a row: ids `[n]`; tokens and skips `[n, 384]` (of words: zero); gates `[n]`."""
+    """Some positions in a row: ids `[n]`; tokens and skips `[n, 384]` (of words: zero); gates `[n]` of the trunk's outputs."""
 
     ids: NDArray[np.int64]
     tokens: Array
@@ -30,10 +30,10 @@ class Positions:
     gates: Array
 
     @classmethod
-    def words(cls, ids: list[int], dim: int) -> Positions:
-        """Word positions: the trunk's output as it is."""
+    def words(cls, ids: list[int], dim: int, gate: float = 1) -> Positions:
+        """Word positions: the trunk's output as it is, or a share of it."""
         nothing = np.broadcast_to(np.float32(0), (len(ids), dim))
-        return cls(np.asarray(ids, np.int64), nothing, nothing, np.ones(len(ids), np.float32))
+        return cls(np.asarray(ids, np.int64), nothing, nothing, np.full(len(ids), gate, np.float32))
 
     @classmethod
     def soft(cls, tokens: Array, skips: Array, gate: float) -> Positions:
@@ -115,13 +115,12 @@ class Frame:
 def windows(content: Positions, frame: Frame, size: int, overlap: int) -> list[Window]:
     """Cut `content` into windows of at most `size` positions, evenly spaced, sharing at least `overlap`.
 
-    Weights sum to one for every position of the content and of the frame over all windows.
+    Weights sum to its gate for every position of the content and of the frame over all windows.
     """
     capacity = size - len(frame)
     if len(content) <= capacity:
-        weights = np.ones(len(frame) + len(content), np.float32)
-        weights[len(frame.before) : len(frame.before) + len(content)] = content.gates
-        return [Window(join([frame.before, content, frame.after], content.tokens.shape[1]), weights)]
+        positions = join([frame.before, content, frame.after], content.tokens.shape[1])
+        return [Window(positions, positions.gates)]
     count = -(-(len(content) - overlap) // (capacity - overlap))
     starts = np.linspace(0, len(content) - capacity, count).round().astype(int)
     times = np.zeros(len(content), np.float32)
@@ -133,8 +132,7 @@ def windows(content: Positions, frame: Frame, size: int, overlap: int) -> list[W
         rows = slice(start, start + capacity)
         positions = join([frame.before, content[rows], frame.after], content.tokens.shape[1])
         inside = content.gates[rows] / times[rows]
-        around = [np.full(len(part), share, np.float32) for part in (frame.before, frame.after)]
-        cut.append(Window(positions, np.concatenate([around[0], inside, around[1]])))
+        cut.append(Window(positions, np.concatenate([frame.before.gates * share, inside, frame.after.gates * share])))
     return cut
 
 
