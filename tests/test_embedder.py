@@ -57,6 +57,13 @@ def test_precisions_keep_the_ranking(embedder: Embedder) -> None:
     assert (codes @ codes[0]).argsort()[-2] == 1
 
 
+def test_int8_vectors_have_the_cosines_of_the_floats(embedder: Embedder, media: Path) -> None:
+    inputs = ["a cat sleeps on the sofa", "quarterly tax report", Image(media / "kitten-yarn.jpg"), Audio(media / "rain.opus")]
+    exact, codes = embedder.embed(inputs), embedder.embed(inputs, precision="int8").astype(np.float32)
+    near = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+    np.testing.assert_allclose(near @ near.T, exact @ exact.T, atol=0.01)
+
+
 def test_kept_vectors_become_what_embed_gives_at_another_dim_and_precision(embedder: Embedder) -> None:
     texts = ["a cat sleeps on the sofa", "quarterly tax report"]
     kept = embedder.embed(texts)

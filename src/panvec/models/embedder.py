@@ -72,7 +72,7 @@ class Model(Protocol):
     dims: tuple[int, ...]
     modalities: tuple[str, ...]
     prompts: dict[Task | None, str]
-    int8_ranges: dict[int, Vector]
+    int8_ranges: dict[int, float]
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
@@ -150,6 +150,11 @@ class Embedder:
         return f"Embedder({self.name!r}, space_id={self.space_id!r})"
 
     @property
+    def hosted(self) -> bool:
+        """Whether what is embedded is sent to a service, which may charge for it: see `estimate`."""
+        return isinstance(self._model, Priced)
+
+    @property
     def tokenizer(self) -> Tokenizer | None:
         """The model's own tokenizer, where it shows one."""
         return getattr(self._model, "tokenizer", None)
@@ -169,7 +174,7 @@ class Embedder:
             inputs: one input or an iterable of them. A bare `str` is always text; a `Path` is whatever its file holds.
             task: what the vectors are for; None is the model's symmetric default.
             dim: one of `dims`, the longest by default; a shorter vector is the normalised prefix.
-            precision: float32; int8 (value * 127 / range of its dimension); binary (signs, packed 8 to a byte).
+            precision: float32; int8 (value * 127 / the model's range at this dim); binary (signs, packed 8 to a byte).
             on_error: "raise" the first error, or "return" each item's error in its place.
 
         Returns:
@@ -261,8 +266,8 @@ class Embedder:
         if precision == "float32":
             return lambda vector: vector if dim == len(vector) else shorten(vector, dim)
         if precision == "int8":
-            ranges = self._model.int8_ranges[dim]
-            return lambda vector: np.clip(np.rint(shorten(vector, dim) * (127 / ranges)), -127, 127).astype(np.int8)
+            scale = np.float32(127 / self._model.int8_ranges[dim])
+            return lambda vector: np.clip(np.rint(shorten(vector, dim) * scale), -127, 127).astype(np.int8)
         if precision == "binary":
             return lambda vector: np.packbits(vector[:dim] > 0)
         raise InputError(f"unknown precision {precision!r}: use 'float32', 'int8' or 'binary'")

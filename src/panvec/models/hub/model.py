@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from panvec.content import Content, Limits
 from panvec.errors import PanvecError
 from panvec.models.blocks import Block, Reader
@@ -52,7 +50,7 @@ class HubModel:
         self.runner = runner
         self.space_id, self.dims, self.prompts = space_id, dims, prompts
         self.modalities = (*modalities, *(("document",) if "text" in modalities else ()))
-        self.int8_ranges = {dim: np.full(dim, min(1.0, _RANGE / dim**0.5), np.float32) for dim in dims}
+        self.int8_ranges = {dim: min(1.0, _RANGE / dim**0.5) for dim in dims}
         longest = max(len(self._ids(prompt)) for prompt in prompts.values())
         self.reader = Reader(runner.name, facts, modalities, self.cut, max(16, runner.limit - longest - _RESERVED))
 

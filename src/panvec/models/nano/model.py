@@ -41,7 +41,7 @@ class Nano:
         self.dims = config.dims
         self.modalities: tuple[str, ...] = ("text", "image", "audio", "video", "document")
         self.prompts = PROMPTS
-        self.int8_ranges = {int(dim): np.asarray(r, np.float32) for dim, r in manifest["int8_ranges"].items()}
+        self.int8_ranges = {int(dim): float(np.max(ranges)) for dim, ranges in manifest["int8_ranges"].items()}
         self.engine = _engine(engine, folder, threads)
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
         self._head, self._bias = trained["head.weight"], trained.get("head.bias", np.zeros(config.dim, np.float32))

@@ -41,7 +41,7 @@ class RemoteModel:
         self.service, self.name, self.space_id = service, name, space_id
         self.dims, self.prompts = card.dims, card.prompts
         self.modalities = (*card.modalities, "document")
-        self.int8_ranges = {dim: np.full(dim, min(1.0, 6 / dim**0.5), np.float32) for dim in card.dims}
+        self.int8_ranges = {dim: min(1.0, 6 / dim**0.5) for dim in card.dims}
         self.pace, self.price, self.budget, self.spent = pace, price, budget, 0.0
         self.reader = Reader(name, card.facts, card.modalities, cut, card.tokens)
         self.writer = Writer(self.reader, files="video" in card.modalities)
