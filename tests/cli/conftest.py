@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `panvec ARGUMENTS` in this process, with the model of the session and a cache of the test's own."""
     monkeypatch.setenv("PANVEC_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda threads=None: embedder)
+    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda *_, **__: embedder)
 
     def call(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])

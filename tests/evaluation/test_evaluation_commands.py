@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(embedder: Embedder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda model="nano", threads=None: embedder)
+    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda *_, **__: embedder)
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])

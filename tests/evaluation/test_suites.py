@@ -16,9 +16,11 @@ from datasets import Image as ImageFeature  # noqa: E402
 from folders import COLOURS, captioned  # noqa: E402
 from mteb.cache.result_cache import ResultCache  # noqa: E402
 
+from panvec.evaluation.metrics import mean  # noqa: E402
 from panvec.evaluation.published import metric, published  # noqa: E402
 from panvec.evaluation.suites.captions import SOURCES, caption_task, own_task  # noqa: E402
 from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
+from panvec.evaluation.suites.intervals import of_mean  # noqa: E402
 from panvec.evaluation.suites.run import SETTINGS, plan, run, suite_of, tasks_of  # noqa: E402
 from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
 from panvec.evaluation.suites.table import SUITES  # noqa: E402
@@ -74,6 +76,13 @@ def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder,
     }
     assert len(found) == 2
 
+    intervals = {figure.line.tasks[0]: figure.interval for figure in report.figures if figure.value is not None}
+    back = right.T[np.arange(len(rows)), scores.T.argmax(1)]
+    drawn = mean(back.astype(float), 42)
+    assert intervals["DOCCII2TRetrieval"] == (pytest.approx(drawn.low, abs=1e-4), pytest.approx(drawn.high, abs=1e-4))
+    low, high = intervals["DOCCIT2IRetrieval"]
+    assert low < alone.mean() < high
+
     again = MtebEncoder(embedder)
     assert run(suite, again, results, data=docci, only=names).figures == report.figures
     assert again.seconds == 0, "nothing is embedded again"
@@ -83,6 +92,15 @@ def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder,
     assert [s["task"] for s in settings] == names
     assert settings[0]["space_id"] == embedder.space_id
     assert {"versions", "machine", "limits", "seed", "prompts", "frames", "seconds_in_model"} <= set(settings[0])
+
+
+def test_the_interval_of_a_mean_over_tasks_equals_the_bootstrap_of_all() -> None:
+    random = np.random.default_rng(0)
+    tasks = [(random.random(size) < share).astype(float) for size, share in ((300, 0.2), (200, 0.7), (500, 0.5))]
+    estimates = [mean(values, seed) for seed, values in enumerate(tasks)]
+    low, high = of_mean([e.value for e in estimates], [(e.low, e.high) for e in estimates])
+    drawn = [np.mean([random.choice(values, len(values)).mean() for values in tasks]) for _ in range(4000)]
+    np.testing.assert_allclose((low, high), np.quantile(drawn, [0.025, 0.975]), atol=5e-3)
 
 
 def test_pictures_are_embedded_once_for_both_directions(embedder: Embedder, docci: Path, tmp_path: Path) -> None:

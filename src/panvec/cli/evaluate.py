@@ -2,12 +2,14 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, say
+from panvec.cli.inputs import AsJson, say
+from panvec.cli.models import Choice, with_model
 from panvec.cli.progress import progress_bar
 from panvec.cli.suites import add_suites, need_mteb, show, table
 from panvec.errors import InputError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from panvec.evaluation import Report, Score
     from panvec.evaluation.compare import Difference
+    from panvec.models.embedder import Embedder
 
 _ERRORS_SHOWN = 10
 _WIDE = 10_000
@@ -28,13 +31,14 @@ add_suites(app)
 
 
 @app.command()
+@with_model
 def local(
+    choice: Choice,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder, or a folder of data folders.")],
     split: Annotated[
         str | None, typer.Option(help="The split (default: dev, val or validation; all rows where there are no splits).")
     ] = None,
     where: Annotated[list[str] | None, typer.Option(help="Only rows with FIELD=VALUE, such as fold=3; repeatable.")] = None,
-    model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
     dim: Annotated[list[int] | None, typer.Option(help="A nested dimension; repeatable (default: the longest).")] = None,
     precision: Annotated[list[str] | None, typer.Option(help="float32, int8 or binary; repeatable.")] = None,
     by: Annotated[
@@ -54,7 +58,6 @@ def local(
     out: Annotated[
         Path | None, typer.Option(help="A .json file for the results, with all that is needed to repeat them.")
     ] = None,
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on data of yours: retrieval by captions, by class names, by speech, of mixes.
@@ -67,10 +70,12 @@ def local(
       panvec eval local data/flickr8k --limit 200
 
       panvec eval local data/urbansound8k --where fold=3 --template "the sound of {}" --dim 384 --dim 64 --out results.json
+
+      panvec eval local data/flickr8k --model gemini:gemini-embedding-2 --allow-network --budget 5
     """
     if out is not None:
         _check_out(out)
-    options = {
+    options: dict[str, Any] = {
         "split": split,
         "where": _fields(where or []),
         "limit": limit,
@@ -83,8 +88,13 @@ def local(
     }
     if with_mteb:
         need_mteb()
-    report = _evaluate(folder, model, threads, options)
-    extra = _with_mteb(folder, model, threads, options) if with_mteb else []
+    from panvec.evaluation import evaluate_local
+
+    embedder = choice.load()
+    with progress_bar() as progress:
+        agree = partial(choice.agree, embedder) if embedder.hosted else None
+        report = evaluate_local(folder, embedder, progress=progress, agree=agree, **options)
+    extra = _with_mteb(folder, embedder, options) if with_mteb else []
     if out is not None:
         _write(out, report.as_dict(items=True) | {"mteb": extra})
     _say_what_is_missing(report)
@@ -96,14 +106,14 @@ def local(
 
 
 @app.command()
+@with_model
 def sample(
+    choice: Choice,
     data: Annotated[Path | None, typer.Option(help="The folder of the sample (default: that of the repository).")] = None,
-    model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
     record: Annotated[
         bool, typer.Option("--record", help="Make the scores the baseline instead of comparing with it.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="A .json file for the results.")] = None,
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a model on the small sample of the repository, offline, and hold each item against the recorded baseline.
@@ -118,13 +128,12 @@ def sample(
     """
     from panvec.evaluation.sample import against_baseline, evaluate_sample, sample_folder
     from panvec.evaluation.sample import record as keep
-    from panvec.models.embedder import Embedder
 
     if out is not None:
         _check_out(out)
     folder = sample_folder(data)
     with progress_bar() as progress:
-        report = evaluate_sample(folder, Embedder(model, threads=threads), progress)
+        report = evaluate_sample(folder, choice.load(), progress)
     if out is not None:
         _write(out, report.as_dict(items=True))
     _say_what_is_missing(report)
@@ -160,27 +169,28 @@ def compare(
 
 
 @app.command()
+@with_model
 def robustness(
+    choice: Choice,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder, or a folder of data folders.")],
-    model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
     limit: Annotated[int | None, typer.Option(help="At most so many rows of a file, drawn at random.", min=1)] = 100,
     seed: Annotated[int, typer.Option(help="Of everything drawn at random.", min=0)] = 0,
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Disturb pictures (re-encoded, cropped, rotated, dark) and sounds (noisy, faster): do they stay what they were?
 
-    Example:
+    Examples:
 
       panvec eval robustness data/flickr8k --limit 100
+
+      panvec eval robustness data/flickr8k_speech --model google/embeddinggemma-2 --limit 100
     """
     from dataclasses import asdict
 
     from panvec.evaluation.data import Selection
     from panvec.evaluation.robustness import evaluate_robustness
-    from panvec.models.embedder import Embedder
 
-    found = evaluate_robustness(folder, Embedder(model, threads=threads), Selection(limit=limit, seed=seed))
+    found = evaluate_robustness(folder, choice.load(), Selection(limit=limit, seed=seed))
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return
@@ -189,20 +199,17 @@ def robustness(
     show(table(headings, rows))
 
 
-def _with_mteb(folder: Path, model: str, threads: int | None, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_mteb(folder: Path, embedder: "Embedder", options: dict[str, Any]) -> list[dict[str, Any]]:
     from panvec.evaluation.data import Selection
     from panvec.evaluation.suites.encoder import MtebEncoder
     from panvec.evaluation.suites.folder import evaluate_with_mteb
-    from panvec.models.embedder import Embedder
 
     chosen = Selection(
         options["split"], options["where"], options["limit"], options["seed"], options["dev_share"], options["by"]
     )
-    embedder = Embedder(model, threads=threads)
+    encoder = MtebEncoder(embedder)
     return [
-        score
-        for dim in options["dims"] or embedder.dims[:1]
-        for score in evaluate_with_mteb(folder, MtebEncoder(embedder, dim=dim), chosen)
+        score for dim in options["dims"] or embedder.dims[:1] for score in evaluate_with_mteb(folder, encoder.at(dim), chosen)
     ]
 
 
@@ -241,15 +248,6 @@ def _result(file: Path) -> dict[str, Any]:
 
 def _write(out: Path, result: dict[str, Any]) -> None:
     out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _evaluate(folder: Path, model: str, threads: int | None, options: dict[str, Any]) -> "Report":
-    from panvec.evaluation import evaluate_local
-    from panvec.models.embedder import Embedder
-
-    embedder = Embedder(model, threads=threads)
-    with progress_bar() as progress:
-        return evaluate_local(folder, embedder, progress=progress, **options)
 
 
 def _check_out(out: Path) -> None:

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads
+from panvec.cli.inputs import AsJson
+from panvec.cli.models import Choice, with_model
 
 
+@with_model
 def info(
+    choice: Choice,
     file: Annotated[Path, typer.Argument(help="A file.")],
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """What would be embedded of a file: its parts, tokens and windows.
@@ -21,9 +23,7 @@ def info(
 
       panvec info paper.pdf
     """
-    from panvec.models.embedder import Embedder
-
-    found = Embedder(threads=threads).describe(file, task="document")
+    found = choice.load().describe(file, task="document")
     if as_json:
         print(json.dumps(asdict(found)))
         return

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, mixed, on_one_line, say, text_or_file
+from panvec.cli.inputs import AsJson, mixed, on_one_line, say, text_or_file
+from panvec.cli.models import Choice, with_model
 from panvec.cli.progress import progress_bar
 from panvec.content import Content
 from panvec.errors import InputError, MediaError
@@ -19,7 +20,9 @@ _ERRORS_SHOWN = 10
 _WIDE = 10_000
 
 
+@with_model
 def search(
+    choice: Choice,
     ctx: typer.Context,
     query: Annotated[str | None, typer.Argument(help="Text, or a file to search with.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="The folder to search in.")] = None,
@@ -32,7 +35,6 @@ def search(
     document: Annotated[list[str] | None, typer.Option(help="A document, as a part of a mixed query.")] = None,
     refresh: Annotated[bool, typer.Option("--refresh", help="Embed every file again.")] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read and keep no vectors on disk.")] = False,
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """Find what is nearest to a text, a file or a mix of both in a folder of any media.
@@ -46,6 +48,8 @@ def search(
       panvec search bark.wav ~/Videos --kind video
 
       panvec search --text "the same place at night" --image park.jpg ~/Pictures
+
+      panvec search "a dog" ~/Pictures --model google/embeddinggemma-2 --allow-network
     """
     mix = mixed(ctx, {"text": text, "image": image, "audio": audio, "video": video, "document": document})
     if mix is not None and folder is None and query is not None:
@@ -55,7 +59,7 @@ def search(
     if not folder.is_dir():
         raise MediaError(f"{folder} is no folder: name the folder to search in")
     content = mix or Content(text_or_file(str(query)))
-    collection, hits, embedded = _search(content, folder, count, kind, refresh, no_cache, threads)
+    collection, hits, embedded = _search(content, folder, count, kind, refresh, no_cache, choice)
     for note in collection.notes:
         say(note)
     if as_json:
@@ -68,12 +72,11 @@ def search(
 
 
 def _search(
-    content: Content, folder: Path, count: int, kind: str | None, refresh: bool, no_cache: bool, threads: int | None
+    content: Content, folder: Path, count: int, kind: str | None, refresh: bool, no_cache: bool, choice: Choice
 ) -> "tuple[Folder, list[Hit], int]":
     from panvec.collections.folder import Folder, default_cache
-    from panvec.models.embedder import Embedder
 
-    embedder = Embedder(threads=threads)
+    embedder = choice.load()
     vector = embedder.embed(content, task="search query")[0]
     collection = Folder(folder, embedder, None if no_cache else default_cache())
     with progress_bar() as progress:

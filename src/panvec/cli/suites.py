@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, say
+from panvec.cli.inputs import AsJson, say
+from panvec.cli.models import Choice, with_model
+from panvec.cli.vectors import Precision
 from panvec.errors import InputError
 from panvec.evaluation.suites.table import SUITES
 
@@ -45,15 +47,17 @@ def _help(name: str, summary: str) -> str:
     return (
         f"{summary[0].upper()}{summary[1:]}.\n\nThe data come from the Hugging Face hub; --dry-run says which, and about how "
         "much, and asks no hub. Each task is written as soon as it is done, and a run that was killed goes on where it was.\n\n"
-        f"Example:\n\n  panvec eval {name} --model nano --dry-run"
+        f"Examples:\n\n  panvec eval {name} --dry-run\n\n"
+        f"  panvec eval {name} --model google/embeddinggemma-2 --allow-network --dtype bfloat16"
     )
 
 
 def _command(name: str) -> Callable[..., None]:
+    @with_model
     def run_suite(
-        model: Annotated[str, typer.Option(help="A model of `panvec models`.")] = "nano",
+        choice: Choice,
         dim: Annotated[int | None, typer.Option(help="A nested dimension (default: the longest).")] = None,
-        precision: Annotated[str, typer.Option(help="float32, int8 or binary.")] = "float32",
+        precision: Annotated[Precision, typer.Option(help="Of the vectors.")] = "float32",
         only: Annotated[list[str] | None, typer.Option(metavar="TASK", help="Only this task; repeatable.")] = None,
         data: Annotated[
             Path | None, typer.Option(help="A folder with data folders named as the data sets of our own tasks.")
@@ -61,11 +65,10 @@ def _command(name: str) -> Callable[..., None]:
         results: Annotated[Path, typer.Option(help="The folder of results, in mteb's own layout.")] = _RESULTS,
         out: Annotated[Path | None, typer.Option(help="A .json file for the figures, for `panvec report`.")] = None,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and fetch nothing.")] = False,
-        threads: Threads = None,
         as_json: AsJson = False,
     ) -> None:
         need_mteb()
-        encoder = _encoder(model, dim, precision, threads)
+        encoder = _encoder(choice, dim, precision)
         if dry_run:
             _dry_run(name, encoder, results, data, as_json)
             return
@@ -74,16 +77,13 @@ def _command(name: str) -> Callable[..., None]:
     return run_suite
 
 
-def _encoder(model: str, dim: int | None, precision: str, threads: int | None) -> "MtebEncoder":
+def _encoder(choice: Choice, dim: int | None, precision: Precision) -> "MtebEncoder":
     from panvec.evaluation.suites.encoder import MtebEncoder
-    from panvec.models.embedder import Embedder, Precision
 
-    embedder = Embedder(model, threads=threads)
+    embedder = choice.load()
     if dim is not None and dim not in embedder.dims:
         raise InputError(f"no dim {dim}: the model has {', '.join(map(str, embedder.dims))}")
-    if precision not in ("float32", "int8", "binary"):
-        raise InputError(f"unknown precision {precision!r}: use float32, int8 or binary")
-    return MtebEncoder(embedder, dim=dim, precision=cast(Precision, precision))
+    return MtebEncoder(embedder, dim=dim, precision=precision)
 
 
 def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, as_json: bool) -> None:
@@ -113,7 +113,7 @@ def _run(
     if as_json:
         print(text)
     else:
-        show(table(("", "metric", "%", "published, the same protocol"), _rows(report)))
+        show(table(("", "metric", "%", "95 %", "published, the same protocol"), _rows(report)))
     for task, reason in report.failed.items():
         say(f"not run: {task}: {reason}")
     if report.failed:
@@ -127,8 +127,9 @@ def _rows(report: "SuiteReport") -> list[tuple[str, ...]]:
     for figure in report.figures:
         best = published(*figure.line.anchor) if figure.line.anchor else []
         value = "" if figure.value is None else f"{100 * figure.value:.1f}"
+        interval = "-".join(f"{100 * end:.1f}" for end in figure.interval or ())
         beside = ", ".join(f"{score.model} {score.value}" for score in best[:3]) or figure.line.note
-        rows.append((figure.line.name, figure.line.metric, value, beside))
+        rows.append((figure.line.name, figure.line.metric, value, interval, beside))
     return rows
 
 

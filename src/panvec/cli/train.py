@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from panvec.cli.inputs import Threads, say
+from panvec.cli.models import Choice, with_model
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,26 +114,28 @@ def soup(
     say(f"{len(checkpoints)} checkpoints averaged into {out}")
 
 
+@with_model
 def mine(
+    choice: Choice,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of pairs; their negatives are replaced.")],
-    model: Annotated[str, typer.Option(help="A model of `panvec models`, or a folder of weights.")] = "nano",
     count: Annotated[int, typer.Option(help="Negatives of each pair, at most.", min=1)] = 4,
     first: Annotated[int, typer.Option(help="The best rank that a negative may have, from 0.", min=0)] = 5,
     last: Annotated[int, typer.Option(help="The worst.", min=1)] = 50,
     margin: Annotated[float, typer.Option(help="How much less similar than the positive, as a share.", min=0, max=1)] = 0.05,
-    threads: Threads = None,
 ) -> None:
     """Mine hard negatives for a folder of pairs with a model.
 
-    Example:
+    Examples:
 
       panvec mine data/docstrings --count 4
+
+      panvec mine data/docstrings --model Qwen/Qwen3-VL-Embedding-2B --allow-network --device cuda
     """
     _needs_torch()
     from panvec.training.mining import mine_folder
     from panvec.training.recipe import Mining
 
-    pairs, found = mine_folder(folder, model, Mining(ranks=(first, last), margin=margin, count=count), threads)
+    pairs, found = mine_folder(folder, choice.load(), Mining(ranks=(first, last), margin=margin, count=count))
     say(f"{found} hard negatives for {pairs} pairs in {folder}")
 
 

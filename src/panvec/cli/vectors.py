@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from panvec.cli.inputs import AsJson, Threads, is_file, say, text_or_file
+from panvec.cli.inputs import AsJson, is_file, say, text_or_file
+from panvec.cli.models import Choice, with_model
 from panvec.cli.outputs import Sink, check_out, open_sink
 from panvec.cli.progress import progress_bar
 from panvec.errors import InputError, MediaError, PanvecError
@@ -21,16 +22,17 @@ _TEXTS_NAMED = 3
 Precision: TypeAlias = Literal["float32", "int8", "binary"]
 
 
+@with_model
 def embed(
+    choice: Choice,
     inputs: Annotated[list[str] | None, typer.Argument(help="Files, folders or texts.")] = None,
     text_file: Annotated[Path | None, typer.Option(help="A file with a text in each line; blank lines are left out.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="A .npy, .jsonl or .parquet file (default: JSON lines to the screen).")
     ] = None,
     task: Annotated[str | None, typer.Option(help="What the vectors are for, such as 'document'.")] = None,
-    dim: Annotated[int | None, typer.Option(help="A nested dimension: 384, 256, 128 or 64.")] = None,
+    dim: Annotated[int | None, typer.Option(help="A nested dimension; of nano 384, 256, 128 or 64.")] = None,
     precision: Annotated[Precision, typer.Option(help="The numbers of a vector.")] = "float32",
-    threads: Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --out: what was written, as JSON.")] = False,
 ) -> None:
     """One vector for each input: an existing file or every medium of a folder, anything else as text.
@@ -44,13 +46,16 @@ def embed(
       panvec embed "a red bicycle" bell.wav --task document --dim 128 --out vectors.jsonl
 
       panvec embed --text-file sentences.txt --out sentences.parquet
-    """
-    from panvec.models.embedder import Embedder
 
+      panvec embed photos/ --model google/embeddinggemma-2 --allow-network --dtype bfloat16 --out photos.npy
+
+      panvec embed photos/ --model gemini:gemini-embedding-2 --allow-network --budget 5 --out photos.npy
+    """
     if out is not None:
         check_out(out)
     items = _items(inputs or [], text_file)
-    embedder = Embedder(threads=threads)
+    embedder = choice.load()
+    choice.agree(embedder, items)
     options = {"task": task, "dim": dim, "precision": precision}
     with open_sink(sys.stdout if out is None else out, embedder.space_id) as sink:
         errors = _embed(embedder, items, sink, options, quiet=out is None and sys.stdout.isatty())
@@ -62,10 +67,11 @@ def embed(
         raise typer.Exit(1)
 
 
+@with_model
 def similarity(
+    choice: Choice,
     first: Annotated[str, typer.Argument(help="A text or a file.")],
     second: Annotated[str, typer.Argument(help="A text or a file.")],
-    threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
     """The cosine of two inputs, each a text or a file.
@@ -74,10 +80,8 @@ def similarity(
 
       panvec similarity "a cup of coffee" coffee.jpg
     """
-    from panvec.models.embedder import Embedder
-
     pair = [text_or_file(first), text_or_file(second)]
-    vectors = Embedder(threads=threads).embed(pair, task="similarity")
+    vectors = choice.load().embed(pair, task="similarity")
     cosine = float(vectors[0] @ vectors[1])
     print(json.dumps({"cosine": cosine}) if as_json else f"{cosine:.4f}")
 

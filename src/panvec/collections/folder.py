@@ -101,7 +101,9 @@ class Folder:
 
     def _is_stale(self, name: str, path: Path) -> bool:
         entry = self.entries.get(name)
-        return entry is None or (entry.size, entry.modified) != _stamp(path)
+        if entry is None or (entry.size, entry.modified) != _stamp(path):
+            return True
+        return bool(entry.error) and self.embedder.hosted  # a service or a budget may have failed, not the file
 
     def _embed(self, path: Path) -> Entry:
         entry = Entry(*_stamp(path), kind="", spans=[], vectors=np.empty((0, self.embedder.dims[0]), np.float32))

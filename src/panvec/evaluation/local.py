@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from panvec.content import Content
 from panvec.errors import InputError
 from panvec.evaluation.data import DataSet, Selection, read_data
 from panvec.evaluation.failures import Failure
@@ -16,7 +17,7 @@ from panvec.evaluation.metrics import RESAMPLES
 from panvec.evaluation.score import Score
 from panvec.evaluation.settings import surroundings
 from panvec.evaluation.tasks import TEMPLATES, CaptionRetrieval, Shows, tasks_of
-from panvec.evaluation.vectors import Embeds, Progress, Vectors
+from panvec.evaluation.vectors import Embeds, Progress, Vectors, contents_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def evaluate_local(
     precisions: Sequence[str] = ("float32",),
     by: str | None = None,
     progress: Progress | None = None,
+    agree: Callable[[list[Content]], object] | None = None,
 ) -> Report:
     """Score an embedder on a data folder, or on each one in a folder of them; docs/evaluation.md has their format.
 
@@ -75,6 +77,7 @@ def evaluate_local(
         seed: of every draw: rows, mixed pools, bootstrap samples.
         precisions: of the vectors, each scored: float32, int8, binary.
         by: a field, such as a language: the rows of each of its values are also scored among themselves.
+        agree: is told all that will be embedded before anything is, and may raise: what a hosted model costs is known then.
         progress: is told items embedded, items in all, and the name of the one at work.
 
     Raises:
@@ -90,7 +93,10 @@ def evaluate_local(
     tasks = [task for each in data for task in tasks_of(each, named)]
     vectors = Vectors(embedder)
     seen = {precision: vectors.at(precision) for precision in dict.fromkeys(precisions)}
-    vectors.add((item for task in tasks for item in task.items), progress)
+    items = list(dict.fromkeys(item for task in tasks for item in task.items))
+    if agree:
+        agree(contents_of(items))
+    vectors.add(items, progress)
     scores = [
         replace(score, precision=precision)
         for task in tasks

@@ -208,6 +208,12 @@ def name_of(item: Item) -> str:
     return " + ".join(part.name for part in item)
 
 
+def contents_of(items: Iterable[Item]) -> list[Content]:
+    """What is embedded for items; those that cannot be read are left out."""
+    contents = (_content(item) for item in items)
+    return [content for content in contents if isinstance(content, Content)]
+
+
 def unit_rows(vectors: Vector) -> Rows:
     """Vectors `[items, dim]` at length 1; one of length 0 is missing."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -64,7 +64,7 @@ def _suite(name: str, results: Sequence[Result]) -> str:
         [
             escape(line),
             escape(figure["metric"]),
-            *(_number(each.get(line, {}).get("value"), 100) for each in figures),
+            *(_figure(each.get(line, {})) for each in figures),
             *(_number(beside[line].get(model, {}).get("value"), 1) for model in models),
             escape(figure["note"]),
         ]
@@ -78,7 +78,8 @@ def _suite(name: str, results: Sequence[Result]) -> str:
         if sources
         else ""
     )
-    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{note}\n"
+    drawn = "<p>In brackets: the 95 % bootstrap interval over queries. Without brackets, mteb keeps no score of each item.</p>"
+    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{drawn}{note}\n"
 
 
 def _fields(results: Sequence[Result]) -> str:
@@ -265,6 +266,14 @@ def _row(tag: str, classes: Sequence[str], cells: Sequence[str]) -> str:
 
 def _interval(score: Score | None) -> str:
     return "" if score is None else f"{100 * score['value']:.1f} ({100 * score['low']:.1f}-{100 * score['high']:.1f})"
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    """A measured figure of a suite, with its interval where it has one."""
+    value, interval = figure.get("value"), figure.get("interval")
+    if value is None or interval is None:
+        return _number(value, 100)
+    return _interval({"value": value, "low": interval[0], "high": interval[1]})
 
 
 def _number(value: float | None, scale: float) -> str:

@@ -31,8 +31,8 @@ _TOGETHER = 64
 class MtebEncoder(AbsEncoder):
     """Runs an embedder in mteb's tasks: text, image, audio, video and mixtures, with the model's own prompts.
 
-    A content is embedded once however many tasks hold it. One that cannot be embedded is a vector of zeros, nearest to
-    nothing, and is named in `failures`.
+    A content is embedded once however many tasks hold it, at whatever dims and precisions. One that cannot be embedded is a
+    vector of zeros, nearest to nothing, and is named in `failures`.
 
     Args:
         embedder: the model.
@@ -61,8 +61,15 @@ class MtebEncoder(AbsEncoder):
         self.precision = precision
         self.failures: dict[str, str] = {}
         self.seconds = 0.0
-        self.mteb_model_meta = model_meta(embedder, self.dim, precision, extra or {})
+        self.extra = extra or {}
+        self.mteb_model_meta = model_meta(embedder, self.dim, precision, self.extra)
         self._known: dict[bytes, Vector] = {}
+
+    def at(self, dim: int, precision: Precision = "float32") -> MtebEncoder:
+        """The same model at another dim or precision, which embeds nothing again."""
+        other = MtebEncoder(self.embedder, dim=dim, precision=precision, extra=self.extra)
+        other.failures, other._known = self.failures, self._known
+        return other
 
     def encode(
         self,
@@ -83,18 +90,20 @@ class MtebEncoder(AbsEncoder):
         keys = [_key(content, task) for content in contents]
         new = {key: content for key, content in zip(keys, contents, strict=True) if key not in self._known}
         began = time.monotonic()
-        made = self.embedder.embed(new.values(), task=task, dim=self.dim, precision=self.precision, on_error="return")
+        made = self.embedder.embed(new.values(), task=task, on_error="return")
         self.seconds += time.monotonic() - began
         for (key, content), row in zip(new.items(), made, strict=True):
             if isinstance(row, PanvecError):
                 self.failures[content.name] = str(row)
-            self._known[key] = np.zeros(self.dim, np.float32) if isinstance(row, PanvecError) else self._floats(row)
-        return np.stack([self._known[key] for key in keys])
+            self._known[key] = np.zeros(self.embedder.dims[0], np.float32) if isinstance(row, PanvecError) else row
+        return self._short(np.stack([self._known[key] for key in keys]))
 
-    def _floats(self, row: Any) -> Vector:
-        if self.precision == "binary":
-            return np.unpackbits(row, count=self.dim).astype(np.float32) * 2 - 1
-        return np.asarray(row, np.float32)
+    def _short(self, full: Vector) -> Vector:
+        """Vectors `[rows, dims[0]]` as `[rows, dim]` of the precision, in float32; zeros stay zeros."""
+        short, there = np.zeros((len(full), self.dim), np.float32), full.any(1)
+        codes = self.embedder.quantize(full[there], dim=self.dim, precision=self.precision)
+        short[there] = np.unpackbits(codes, axis=1, count=self.dim) * 2.0 - 1 if self.precision == "binary" else codes
+        return short
 
 
 def model_meta(embedder: Embedder, dim: int, precision: Precision, extra: dict[str, Any]) -> ModelMeta:

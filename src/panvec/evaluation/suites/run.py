@@ -19,6 +19,7 @@ from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
+from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
 from panvec.evaluation.suites.sizes import bytes_of
 from panvec.evaluation.suites.table import SUITES, Line, Suite
 
@@ -44,11 +45,12 @@ class Planned:
 
 @dataclass(frozen=True)
 class Figure:
-    """A line of a suite with its value, a fraction of 1; None where not every task has one."""
+    """A line of a suite with its value and 95 % interval, fractions of 1; None where not every task has one."""
 
     suite: str
     line: Line
     value: float | None
+    interval: Interval | None
     tasks: dict[str, float]
 
 
@@ -134,7 +136,7 @@ def run(
     for name in only or tasks:
         if say:
             say(name)
-        reason = _run(tasks[name], encoder, cache)
+        reason = _run(tasks[name], [line.metric for line in suite.lines], encoder, cache)
         if reason:
             failed[name] = reason
     figures = [_read(suite, line, encoder, cache, data) for line in suite.lines]
@@ -149,10 +151,11 @@ def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
         return [own_task(name, data) or mteb.get_task(name) for name in line.tasks]
 
 
-def _run(task: Any, encoder: MtebEncoder, cache: ResultCache) -> str:
+def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
     """Why a task could not be run; "" if it was, or had been."""
-    if cache.load_task_result(task.metadata.name, encoder.mteb_model_meta) is not None and not _missing(task, encoder, cache):
+    if not _missing(task, encoder, cache):
         return ""
+    queries = QueryScores(task)
     began, failed_before = time.monotonic(), len(encoder.failures)
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -162,7 +165,9 @@ def _run(task: Any, encoder: MtebEncoder, cache: ResultCache) -> str:
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         return _reason(task, error)
     seconds = time.monotonic() - began
-    _write_settings(task, encoder, cache, seconds, dict(list(encoder.failures.items())[failed_before:]))
+    intervals = queries.intervals(sorted({task.metadata.main_score, *metrics}), _SEED)
+    failures = dict(list(encoder.failures.items())[failed_before:])
+    _write_settings(task, encoder, cache, {"seconds": round(seconds, 3), "intervals": intervals, "not_embedded": failures})
     return ""
 
 
@@ -181,8 +186,11 @@ def _reason(task: Any, error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, seconds: float, failures: dict[str, str]) -> None:
-    file = cache.get_task_result_path(task.metadata.name, encoder.mteb_model_meta).parent / SETTINGS
+def _settings_file(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Path:
+    return Path(cache.get_task_result_path(task.metadata.name, encoder.mteb_model_meta)).parent / SETTINGS
+
+
+def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: dict[str, Any]) -> None:
     embedder = encoder.embedder
     settings = {
         "task": task.metadata.name,
@@ -194,26 +202,37 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, seconds
         "frames": "as the model samples them",
         "seed": _SEED,
         "dataset": dict(task.metadata.dataset),
-        "seconds": round(seconds, 3),
         "seconds_in_model": round(encoder.seconds, 3),
-        "not_embedded": failures,
+        **found,
         **surroundings(("mteb", "datasets")),
     }
     encoder.seconds = 0.0
-    with file.open("a", encoding="utf-8") as lines:
+    with _settings_file(task, encoder, cache).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(settings, ensure_ascii=False) + "\n")
 
 
 def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, data: Path | None) -> Figure:
     values: dict[str, float] = {}
+    intervals: list[Interval] = []
     tasks = tasks_of(line, data)
     for task in tasks:
         result = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
         if result is not None:
             metric = task.metadata.main_score if line.metric == "main_score" else line.metric
             values[task.metadata.name] = float(result.get_score(getter=itemgetter(metric)))
-    complete = len(values) == len(tasks)
-    return Figure(suite.name, line, sum(values.values()) / len(values) if complete else None, values)
+            kept = _kept_intervals(_settings_file(task, encoder, cache), task.metadata.name).get(metric)
+            intervals += [(kept[0], kept[1])] if kept else []
+    if len(values) < len(tasks):
+        return Figure(suite.name, line, None, None, values)
+    known = list(values.values())
+    interval = of_mean(known, intervals) if len(intervals) == len(known) else None
+    return Figure(suite.name, line, sum(known) / len(known), interval, values)
+
+
+def _kept_intervals(file: Path, task: str) -> dict[str, list[float]]:
+    """What the last run of a task wrote."""
+    runs = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return next((dict(run.get("intervals", {})) for run in reversed(runs) if run["task"] == task), {})
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -221,6 +240,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return {
         **asdict(figure.line),
         "value": figure.value,
+        "interval": figure.interval,
         "tasks_measured": figure.tasks,
         "published": [asdict(score) for score in beside],
     }
