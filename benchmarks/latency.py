@@ -76,6 +76,10 @@ def text_contestants(embedder: Embedder, texts: list[str]) -> dict[str, Callable
         pass
     try:
         import torch
+
+        from panvec.models.hub.libraries import declare_operators
+
+        declare_operators()
         from sentence_transformers import SentenceTransformer
 
         torch.set_num_threads(2)

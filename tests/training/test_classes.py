@@ -7,7 +7,7 @@ from panvec.data.pairs import PartKey
 from panvec.models.nano.module import NanoModule
 from panvec.training.classes import class_cells, class_names, imagine_classes
 from panvec.training.nano import Item, NanoLearner
-from panvec.training.prepared import Preparer
+from panvec.training.prepared import Augmentation, Preparer
 
 MEDIA = Path(__file__).parents[2] / "examples" / "media"
 
@@ -37,4 +37,13 @@ def test_made_up_pictures_stand_where_pictures_do(cache: Path) -> None:
     assert isinstance(made_up, Item)
     assert isinstance(real, Item)
     np.testing.assert_array_equal(made_up.prepared.kinds, real.prepared.kinds)
-    np.testing.assert_array_equal(made_up.prepared.cells, np.repeat(learner.preparer.class_cells[7:8], 9, 0))
+    np.testing.assert_array_equal(made_up.prepared.cells, learner.preparer.class_cells[7, 0])
+
+
+def test_an_augmented_class_has_a_picture_around_it(cache: Path) -> None:
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pictures: list[PartKey] = [("image", str(path)) for path in sorted(MEDIA.glob("*.jpg"))]
+    pairs = imagine_classes(learner.preparer, learner.model, pictures)
+    plain, one, two = learner.prepare([pairs[7].query] * 3, [""] * 3, [None, Augmentation(1), Augmentation(2)])
+    assert all(isinstance(item, Item) and item.prepared.cells.shape == (9, 1280) for item in (plain, one, two))
+    assert len({item.prepared.cells.tobytes() for item in (plain, one, two) if isinstance(item, Item)}) == 3

@@ -4,6 +4,8 @@ A class is a picture whose every cell is the mean cell moved along the class's r
 vary: under a shared covariance that is where the mean of a class lies (linear discriminant analysis). The kind of a class
 is the word of everyday captions for it: that one of its names and of WordNet's hypernyms within six steps which the
 captions of Flickr8k's training photos have most often, general ones ("animal", "device") left out.
+
+An augmented class is a share of that move made from the cells of a real picture.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from panvec.training.prepared import CLASS, Preparer
 _STEP = 10.0
 """How far a class is from the mean picture; at 10 made-up classes are about as far as real pictures."""
 _MOST_PICTURES = 4000
+_SHARES = (0.4, 0.5, 0.6, 0.8)
+"""Of the move to a class that its variants make: about as sure of a class as the tower is of real pictures."""
 _KINDS = Path(__file__).parent / "class_kinds.json"
 _TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {} .", "there is a {} in the picture")
 
@@ -48,9 +52,17 @@ def imagine_classes(preparer: Preparer, model: NanoModule, pictures: list[PartKe
 
     `pictures` show how cells vary.
     """
+    grid = model.config.vision.image_grid**2
     chosen = pictures[:: max(1, len(pictures) // _MOST_PICTURES)]
-    features = torch.from_numpy(np.stack([preparer.part(key).cells.astype(np.float32).mean(0) for key in chosen]))
-    preparer.class_cells = class_cells(features, model.vision.classifier.weight.detach()).numpy().astype(np.float16)
+    seen = np.stack([preparer.part(key).cells[:grid] for key in chosen])
+    features = torch.from_numpy(seen.astype(np.float32).mean(1))
+    plain = class_cells(features, model.vision.classifier.weight.detach()).numpy()[:, None]
+    cells = np.empty((len(plain), 1 + len(_SHARES), grid, plain.shape[-1]), np.float16)
+    cells[:, 0] = plain
+    generator, move = np.random.default_rng(0), plain - features.mean(0).numpy()
+    for variant, share in enumerate(_SHARES, 1):
+        cells[:, variant] = seen[generator.integers(len(seen), size=len(plain))] + share * move
+    preparer.class_cells = cells
     return [
         Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(text(t.format(name)) for name in own for t in _TEMPLATES))
         for number, own in enumerate(class_names())

@@ -187,7 +187,7 @@ class NanoLearner(nn.Module):
         vision, audio, trunk = self.model.vision, self.model.audio, self.config.dim
         sizes = [trunk, vision.skip.in_features, len(vision.class_skips), audio.skip.in_features, 1, 1]
         sums, cells, shares, reduced, seen, heard = torch.stack([held[item.key] for item in items]).split(sizes, 1)
-        cells, shares, reduced = (F.dropout(x, self.dropout, self.training) for x in (cells, shares, reduced))
+        cells, reduced = (F.dropout(x, self.dropout, self.training) for x in (cells, reduced))
         pictures = cells @ vision.skip.weight.T + shares @ vision.class_skips + seen * vision.skip.bias
         total: Tensor = sums + pictures + reduced @ audio.skip.weight.T + heard * audio.skip.bias
         return total

@@ -176,7 +176,7 @@ class Preparer:
         self._hashes: dict[str, str] = {}
         self._kept: dict[tuple[PartKey, Augmentation | None], Prepared] = {}
         self._bytes = 0
-        self.class_cells = np.empty((0, config.vision.dim), np.float16)
+        self.class_cells = np.empty((0, 1, config.vision.image_grid**2, config.vision.dim), np.float16)
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""
@@ -191,7 +191,7 @@ class Preparer:
         if key[0] == "text":
             return self._made(Text(key[1]))
         if key[0] == CLASS:
-            return self._imagined(int(key[1]))
+            return self._imagined(int(key[1]), augmentation.seed if augmentation else 0)
         if (key, augmentation) not in self._kept:
             with np.load(self.prepare(key, augmentation), allow_pickle=False) as stored:
                 part = Prepared(**{name: stored[name] for name in stored.files})
@@ -239,9 +239,9 @@ class Preparer:
         frame = Frame(before, Positions.words([trunk.end_id], dim))
         return windows(Positions.words(self.ids(text), dim), frame, trunk.positions, self.config.overlap)
 
-    def _imagined(self, number: int) -> Prepared:
+    def _imagined(self, number: int, variant: int) -> Prepared:
         recorder = Recorder(self._towers, self.config)
-        cells = [self.class_cells[number]] * self.config.vision.image_grid**2
+        cells = list(self.class_cells[number, variant % self.class_cells.shape[1]])
         pieces = [recorder.marker("image"), recorder.keep_cells(cells), recorder.marker("/image")]
         return recorder.prepared(join(pieces, self.config.dim))
 

@@ -43,10 +43,6 @@ class Model(_Part):
     """Strength of the ridge in the closed form."""
     class_weight: Annotated[float, Field(ge=0)] = 0.3
     """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
-    common: Annotated[float, Field(ge=0)] = 0.0
-    """At release, what all vectors get in one dimension, so that texts and media have one level; 0 for none."""
-    shift: Annotated[float, Field(ge=0)] = 0.0
-    """How far media are then moved towards the mean of all vectors, in lengths of a word's output for each soft token."""
 
 
 class Hub(_Part):
@@ -154,6 +150,8 @@ class Development(_Part):
     where: dict[str, str] = {}
     dev_share: Share = 0.0
     """The share that the sources of the same path keep out of training."""
+    limit: Count | None = None
+    """At most so many of its rows."""
     templates: tuple[str, ...] = ()
 
 

@@ -21,7 +21,6 @@ from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
 from panvec.training.hub import HubLearner
-from panvec.training.level import level
 from panvec.training.loop import Training, encode_sides
 from panvec.training.nano import NanoLearner
 from panvec.training.soup import Ingredient
@@ -66,21 +65,15 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
         if len(last) > 1:
             candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
 
-    def score(tensors: dict[str, Tensor]) -> float:
+    scored: dict[tuple[int, ...], list[Score]] = {}
+    for key, tensors in candidates.items():
         training.load(tensors)
         _write(training, out)
-        return main_score(development_scores(training, out, "torch", limit))
-
-    chosen, _ = soup.best(list(candidates.values()), score) if len(candidates) > 1 and recipe.dev else (0, [])
-    key = list(candidates)[chosen]
-    training.load(candidates[key])
+        scored[key] = development_scores(training, out, "torch", limit)
+    chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
+    training.load(candidates[chosen])
     _write(training, out)
-    found = Released(
-        out,
-        key,
-        development_scores(training, out, "torch", limit),
-        development_scores(training, out, "onnx", limit),
-    )
+    found = Released(out, chosen, scored[chosen], development_scores(training, out, "onnx", limit))
     (out / CARD).write_text(model_card(training, found), encoding="utf-8")
     (out / "scores.json").write_text(json.dumps([vars(score) for score in found.after], indent=1), encoding="utf-8")
     return found
@@ -107,7 +100,7 @@ def development_scores(training: Training, folder: Path, engine: Any, limit: int
             split=dev.split,
             where=dev.where,
             dev_share=dev.dev_share,
-            limit=limit,
+            limit=limit or dev.limit,
             dims=embedder.dims,
             templates=dev.templates or None,
         ).scores
@@ -116,6 +109,8 @@ def development_scores(training: Training, folder: Path, engine: Any, limit: int
 
 def main_score(scores: list[Score]) -> float:
     """One number to choose by: the mean over tasks of each one's first metric, at the longest dimension."""
+    if not scores:
+        return 0.0
     dim = max(score.dim for score in scores)
     first: dict[tuple[str, str], float] = {}
     for score in scores:
@@ -129,7 +124,6 @@ def _write(training: Training, out: Path) -> None:
         if not (out / name).exists():
             _link(WEIGHTS / name, out / name)
     if isinstance(training.learner, NanoLearner):
-        level(training.learner.model, training.recipe.model.common, training.recipe.model.shift)
         release(training.learner.model, _sample(training), out)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,9 +42,3 @@ def average(ingredients: Sequence[Ingredient]) -> dict[str, Tensor]:
             share = tensor.to(torch.float64) * (ingredient.weight / total)
             mixed[name] = share if not number else mixed[name] + share
     return {name: tensor.float() for name, tensor in mixed.items()}
-
-
-def best(candidates: Sequence[dict[str, Tensor]], score: Callable[[dict[str, Tensor]], float]) -> tuple[int, list[float]]:
-    """The number of the candidate with the highest development score, the first of equals; and all scores."""
-    scores = [score(candidate) for candidate in candidates]
-    return scores.index(max(scores)), scores
