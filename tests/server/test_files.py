@@ -58,6 +58,34 @@ def test_an_upload_goes_on_where_it_stopped(server):
         assert http.get(f"/v1beta/{name}:download").content == b"one two three"
 
 
+def test_uploads_that_are_on_their_way_take_room(serve):
+    start = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
+    declared = start | {"x-goog-upload-header-content-length": "700000"}
+    with serve("--max-stored-mb", "1", "--media-processes", "0") as server, server.http() as http:
+        first = http.post("/upload/v1beta/files", headers=declared).headers["x-goog-upload-url"]
+        assert http.post("/upload/v1beta/files", headers=declared).status_code == 429
+        last = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0"}
+        assert http.post(first, headers=last, content=b"x" * 700_000).status_code == 200
+        second = http.post("/upload/v1beta/files", headers=start).headers["x-goog-upload-url"]
+        assert http.post(second, headers=last, content=b"x" * 400_000).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["%C2%B2", "9" * 5000, "-1", "0", "x"])
+def test_lists_of_a_size_that_is_none_have_the_usual_one(server, number):
+    with server.http() as http:
+        for path in (f"/v1/files?limit={number}", f"/v1beta/batches?pageSize={number}"):
+            assert http.get(path).status_code == 200
+
+
+def test_offsets_that_are_no_numbers(server):
+    start = {"x-goog-upload-command": "start", "x-goog-upload-header-content-length": "9" * 5000}
+    with server.http() as http:
+        url = http.post("/upload/v1beta/files", headers=start).headers["x-goog-upload-url"]
+        for offset in ("²".encode("latin-1"), b"9" * 5000, b"-1"):
+            headers = {"x-goog-upload-command": "upload", "x-goog-upload-offset": offset}
+            assert http.post(url, headers=headers, content=b"x").status_code == 400
+
+
 def test_files_expire(serve):
     with serve("--file-hours", "0.0003", "--media-processes", "0") as server:
         client = server.gemini()

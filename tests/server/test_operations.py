@@ -165,6 +165,16 @@ def failed(*arguments):
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.parametrize(("module", "extra", "options"), [("fastapi", "serve", []), ("ray", "scale", ["--ray"])])
+def test_without_its_extra_one_line_says_what_to_install(module, extra, options):
+    program = f"import sys; sys.modules[{module!r}] = None; from panvec.cli import main; main()"
+    command = [sys.executable, "-c", program, "serve", *options]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert f'needs {module}: pip install "panvec[{extra}]"' in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_other_machines_need_keys():
     ended = failed("--host", "0.0.0.0")
     assert (ended.returncode, "--keys" in ended.stderr) == (2, True)

@@ -22,6 +22,10 @@ def serve(
     media_processes: Annotated[
         int, typer.Option(help="Processes for pictures, and as many for longer media; 0: all in one process.", min=0, max=64)
     ] = 1,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Serve with replicas by Ray: on $RAY_ADDRESS, else on this machine.")
+    ] = False,
+    replicas: Annotated[int, typer.Option(help="With --ray: of the model for texts.", min=1, max=1024)] = 2,
     keys: Annotated[Path | None, typer.Option(help="A file of keys, as --new-key writes it; also $PANVEC_KEYS.")] = None,
     new_key: Annotated[str | None, typer.Option(help="Only make a key of this name, add it to --keys, and print it.")] = None,
     rate: Annotated[float | None, typer.Option(help="With --new-key: requests a minute.", min=0.01)] = None,
@@ -47,9 +51,9 @@ def serve(
 
       panvec serve --new-key alice --keys keys.txt && panvec serve --host 0.0.0.0 --keys keys.txt
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise PanvecError(f'the server needs {", ".join(missing)}: pip install "panvec[serve]"')
+    _need("serve", *_NEEDED)
+    if ray:
+        _need("scale", "ray")
     from panvec.server.config import SERVED_LIMITS, ServeConfig, default_state
     from panvec.server.keys import load_keys
     from panvec.server.keys import new_key as make_key
@@ -89,4 +93,15 @@ def serve(
         cors_origins=tuple(cors_origin or ()),
         local_only=not found,
     )
-    run(config, host, port, found)
+    if ray:
+        from panvec.server.scale import run as run_on_ray
+
+        run_on_ray(config, host, port, found, replicas)
+    else:
+        run(config, host, port, found)
+
+
+def _need(extra: str, *modules: str) -> None:
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise PanvecError(f'the server needs {", ".join(missing)}: pip install "panvec[{extra}]"')

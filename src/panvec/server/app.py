@@ -20,7 +20,7 @@ from panvec.server import file_routes, gemini, gemini_batches, health, models, o
 from panvec.server.batches import Batches
 from panvec.server.config import ServeConfig
 from panvec.server.database import Database
-from panvec.server.engine import Engine
+from panvec.server.engine import Engine, Workers
 from panvec.server.errors import plain_answer
 from panvec.server.fetch import Fetcher
 from panvec.server.files import Files
@@ -41,16 +41,17 @@ _BODIES: list[type[BaseModel]] = [
 ]
 
 
-def create_app(embedder: Embedder, config: ServeConfig, keys: Keys | None = None) -> FastAPI:
+def create_app(embedder: Embedder, config: ServeConfig, keys: Keys | None = None, workers: Workers | None = None) -> FastAPI:
     """The app that serves `embedder`.
 
     Args:
         embedder: embeds the texts; made with `limits=config.limits`.
         config: what is served, and how much of it.
         keys: who may ask; without any, everyone who reaches the server.
+        workers: who embeds; by default threads and processes of this machine.
     """
     metrics = Metrics()
-    engine = Engine(embedder, config, metrics.batch)
+    engine = Engine(embedder, config, metrics.batch, workers)
     metrics.watch(engine.lanes.values())
 
     database = Database(config.state)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from panvec.content import Content, Image, Limits, Text
 from panvec.errors import InputError, PanvecError
@@ -12,43 +12,52 @@ from panvec.models.embedder import Embedder, Vector
 from panvec.server.batching import Bounds, Lane, Query, Row
 from panvec.server.config import ServeConfig
 from panvec.server.errors import OverloadedError
-from panvec.server.worker import Process, Thread
+from panvec.server.worker import Process, Thread, Worker
 from panvec.tasks import Task
 
 _SHORT = 8_000
 """Characters up to which a text is embedded among short ones."""
 _COUNTING = 8
 """Contents with media whose tokens are counted at once."""
+_MANY = 20_000
+"""Characters from which on tokens are counted beside the event loop."""
 _BATCH = 12_000
 """Characters in a batch of texts: about 3,000 tokens, a second of two cores."""
+_ITEMS = {"text": 32, "image": 4, "long": 1}
+"""Contents in a batch of each lane."""
+FULL = 32
+"""Shares of a full batch: a text is one."""
+_WAITING = {"text": 1, "image": 8, "long": 16}
+"""What part of the texts that may wait may wait in each lane: one of so many."""
+
+Workers: TypeAlias = Mapping[str, Sequence[Worker]]
+"""Who embeds what comes in each lane: a batch at a time each."""
 
 
 class Engine:
     """Embeds contents for all protocols, batched across requests.
 
     Args:
-        embedder: the model; it embeds the texts, in a thread.
+        embedder: the model; it embeds the texts, in a thread, where there are no other workers.
         config: of the server.
         observe: called with the lane, the size and the seconds of each batch.
+        workers: of each lane; by default threads and processes of this machine.
     """
 
     def __init__(
-        self, embedder: Embedder, config: ServeConfig, observe: Callable[[str, int, float], None] | None = None
+        self,
+        embedder: Embedder,
+        config: ServeConfig,
+        observe: Callable[[str, int, float], None] | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.embedder, self.config = embedder, config
-        text = Thread(embedder)
-        pictures, long = _media_workers(text, config)
-        self._counter, self._counting = long[0], 0
-        self._workers = list(dict.fromkeys([text, *pictures, *long]))
-        seconds, waiting = config.wait_seconds, config.waiting
+        workers = workers or _local(embedder, config)
+        self._workers = list(dict.fromkeys(worker for chosen in workers.values() for worker in chosen))
+        self._counter, self._counting = workers["long"][0], 0
         self.lanes = {
-            "text": Lane("text", [text.embed], Bounds(items=32, cost=_BATCH, waiting=waiting, seconds=seconds), observe),
-            "image": Lane(
-                "image", [w.embed for w in pictures], Bounds(items=4, waiting=max(1, waiting // 8), seconds=seconds), observe
-            ),
-            "long": Lane(
-                "long", [w.embed for w in long], Bounds(items=1, waiting=max(1, waiting // 16), seconds=seconds), observe
-            ),
+            name: Lane(name, [worker.embed for worker in chosen], _bounds(name, config), observe)
+            for name, chosen in workers.items()
         }
 
     @property
@@ -114,10 +123,9 @@ class Engine:
             raise OverloadedError(f"{self._counting} contents with media are being counted already: try again in 5 s", 5)
         self._counting += 1
         try:
-            tokens: int = await self._counter.count(content)
+            return await self._counter.count(content)
         finally:
             self._counting -= 1
-        return tokens
 
     def text_tokens(self, content: Content) -> int:
         """The tokens of the texts of a content."""
@@ -125,6 +133,13 @@ class Engine:
         if tokenizer is None:
             return 0
         return sum(len(tokenizer.encode(p.text)) for p in content if isinstance(p, Text))
+
+    async def usage(self, queries: Sequence[Query]) -> int:
+        """The tokens of the texts of queries; media are not counted, as that would mean to see them again."""
+        contents = [query.content for query in queries]
+        if sum(query.cost for query in queries) < _MANY:
+            return sum(map(self.text_tokens, contents))
+        return await asyncio.to_thread(lambda: sum(map(self.text_tokens, contents)))
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of token ids of the model's own tokenizer.
@@ -168,8 +183,12 @@ class Engine:
                 f"{len(queries)} inputs in one request are over the limit of {self.config.inputs}: send fewer at once"
             )
         for query in queries:
-            if len(query.content) > self.limits.parts:
-                raise InputError(f"a content of {len(query.content)} parts is over the limit of {self.limits.parts}: split it")
+            self.check_parts(len(query.content))
+
+    def check_parts(self, count: int) -> None:
+        """Raises InputError where a content of so many parts is over the limit."""
+        if count > self.limits.parts:
+            raise InputError(f"a content of {count} parts is over the limit of {self.limits.parts}: split it")
 
 
 def query(parts: Sequence[Any], task: Task | None) -> Query:
@@ -190,13 +209,26 @@ def lane_of(content: Content) -> str:
     return "text" if all(isinstance(part, Text) for part in content) else "image"
 
 
-def _media_workers(text: Thread, config: ServeConfig) -> tuple[list[Any], list[Any]]:
+def share(queries: Sequence[Query]) -> int:
+    """How much of a full batch, which is `FULL`, queries are; at most all of it."""
+    items = sum(FULL // _ITEMS[lane_of(query.content)] for query in queries)
+    return min(FULL, max(items, FULL * sum(query.cost for query in queries) // _BATCH))
+
+
+def _local(embedder: Embedder, config: ServeConfig) -> Workers:
+    text = Thread(embedder)
     if not config.media_processes:
-        return [text], [text]
-    made = [
-        [Process(config.model, config.limits, config.threads or 1) for _ in range(config.media_processes)] for _ in range(2)
-    ]
-    return made[0], made[1]
+        return {lane: [text] for lane in _ITEMS}
+
+    def processes() -> list[Process]:
+        return [Process(config.model, config.limits, config.threads or 1) for _ in range(config.media_processes)]
+
+    return {"text": [text], "image": processes(), "long": processes()}
+
+
+def _bounds(lane: str, config: ServeConfig) -> Bounds:
+    waiting = max(1, config.waiting // _WAITING[lane])
+    return Bounds(items=_ITEMS[lane], cost=_BATCH, waiting=waiting, seconds=config.wait_seconds)
 
 
 def _numbered(error: PanvecError, index: int) -> PanvecError:

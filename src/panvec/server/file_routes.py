@@ -7,9 +7,10 @@ import base64
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 from starlette.datastructures import UploadFile
 from starlette.responses import FileResponse
 
@@ -18,11 +19,21 @@ from panvec.errors import InputError, PanvecError
 from panvec.server.errors import RequestError, answer, speaks_google
 from panvec.server.files import File, Files, Upload
 from panvec.server.inputs import uploaded
-from panvec.server.service import Google, Service, json_body, json_response, owner_of, parse, service_of
+from panvec.server.service import (
+    MOST_LISTED,
+    Google,
+    Service,
+    json_body,
+    json_response,
+    owner_of,
+    page_size,
+    parse,
+    service_of,
+    whole,
+)
 
 router = APIRouter(tags=["Files"])
 _OURS = re.compile(r"(?:https?://[^/]+/v1(?:beta)?/)?files/([a-z0-9-]{1,64})")
-_MOST_LISTED = 100
 _PURPOSES = ("batch", "user_data")
 _STATUS = "x-goog-upload-status"
 
@@ -33,7 +44,7 @@ class FileAbout(Google):
     name: str = ""
     display_name: str = ""
     mime_type: str = ""
-    size_bytes: int | None = None
+    size_bytes: Annotated[int, Field(ge=0, lt=1 << 62)] | None = None
 
 
 class StartUpload(Google):
@@ -91,8 +102,8 @@ async def upload(request: Request) -> Response:
 
 async def _start(request: Request, files: Files) -> Response:
     about = parse(await request.body() or b"{}", StartUpload).file
-    declared = request.headers.get("x-goog-upload-header-content-length", "")
-    size = int(declared) if declared.isdigit() else about.size_bytes
+    declared = whole(request.headers.get("x-goog-upload-header-content-length", ""))
+    size = about.size_bytes if declared is None else declared
     if size is not None and size > service_of(request).config.upload_bytes:
         raise RequestError(
             413, f"{size:,} bytes are over the limit of {service_of(request).config.upload_bytes:,}: send a smaller file"
@@ -105,8 +116,8 @@ async def _start(request: Request, files: Files) -> Response:
 
 async def _continue(request: Request, files: Files, known: Upload, command: set[str]) -> Response:
     if "upload" in command:
-        offset = request.headers.get("x-goog-upload-offset", "0")
-        await files.append(known, int(offset) if offset.isdigit() else -1, request.stream())
+        offset = whole(request.headers.get("x-goog-upload-offset", "0"))
+        await files.append(known, offset, request.stream())
     if "finalize" not in command:
         return Response(b"{}", headers={_STATUS: "active"}, media_type="application/json")
     made = json_response({"file": describe(await files.finish(known), request)})
@@ -128,9 +139,7 @@ async def create_file(request: Request) -> Response:
 
 async def list_files(request: Request) -> Response:
     """Files, the newest first: `data` for OpenAI's clients, `files` for Google's."""
-    query = request.query_params
-    wanted = query.get("pageSize") or query.get("limit") or "100"
-    count = min(int(wanted), _MOST_LISTED) if wanted.isdigit() and int(wanted) else _MOST_LISTED
+    query, count = request.query_params, page_size(request, MOST_LISTED)
     after = query.get("pageToken") or query.get("after") or None
     found = await service_of(request).files.page(owner_of(request), count + 1, after)
     cards = [describe(file, request) for file in found[:count]]

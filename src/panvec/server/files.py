@@ -144,10 +144,9 @@ class Files:
 
     def received(self, upload: Upload) -> int:
         """The bytes of an upload that are on disk."""
-        partial = self._partial / upload.id
-        return partial.stat().st_size if partial.exists() else 0
+        return self._size(upload.id)
 
-    async def append(self, upload: Upload, offset: int, pieces: AsyncIterator[bytes]) -> int:
+    async def append(self, upload: Upload, offset: int | None, pieces: AsyncIterator[bytes]) -> int:
         """Write a stretch of an upload from `offset` on; the bytes that are there then.
 
         Raises:
@@ -157,8 +156,7 @@ class Files:
         here = self.received(upload)
         if offset != here:
             raise InputError(f"the offset {offset} is not where this upload stands, {here}")
-        room = await self.check_room(here)
-        most = min(here + room, upload.size if upload.size is not None else here + room)
+        most = here + await self.check_room(0) if upload.size is None else upload.size
         return await _write(self._partial / upload.id, pieces, most)
 
     async def finish(self, upload: Upload) -> File:
@@ -212,16 +210,24 @@ class Files:
         (self._partial / upload.id).unlink(missing_ok=True)
 
     async def check_room(self, size: int) -> int:
-        """The bytes that there is room for.
+        """The bytes that there is room for, beside files and what uploads have declared.
 
         Raises:
             OverloadedError: fewer than `size`, or none.
         """
-        stored = await self._database.run(lambda db: db.execute("SELECT COALESCE(SUM(size), 0) FROM files").fetchone()[0])
-        room: int = self._most - stored
+        query = "SELECT NULL, SUM(size) FROM files UNION ALL SELECT id, size FROM uploads"
+        rows = await self._database.run(lambda db: db.execute(query).fetchall())
+        stored = sum(max(size or 0, self._size(upload) if upload else 0) for upload, size in rows)
+        room = self._most - stored
         if size > room or room <= 0:
-            raise OverloadedError(f"files of {stored:,} bytes are stored, of at most {self._most:,}: delete some", 60)
+            raise OverloadedError(
+                f"files and uploads of {stored:,} bytes are stored, of at most {self._most:,}: delete some", 60
+            )
         return room
+
+    def _size(self, id: str) -> int:  # noqa: A002
+        partial = self._partial / id
+        return partial.stat().st_size if partial.exists() else 0
 
     async def tidy(self) -> None:
         """Delete what has expired, and bytes that no file or upload is known for."""

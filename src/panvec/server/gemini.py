@@ -141,7 +141,7 @@ async def embed(
     sizes = [service.engine.size(one.chosen.output_dimensionality) for one in asked]
     queries = [await query_of(service, one, owner) for one in asked]
     vectors = await service.engine.embed(queries)
-    tokens = await asyncio.to_thread(text_tokens, service, queries) if len(queries) > 64 else text_tokens(service, queries)
+    tokens = await service.engine.usage(queries)
     usage = {"promptTokenCount": tokens, "promptTokenDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
     return [shorten(vector, size) for vector, size in zip(vectors, sizes, strict=True)], usage
 
@@ -171,10 +171,7 @@ async def parts_of(service: Service, content: GoogleContent, owner: str) -> list
     Raises:
         PanvecError: a part that is not exactly one of text, inlineData and fileData, or cannot be had.
     """
-    if len(content.parts) > service.config.limits.parts:
-        raise InputError(
-            f"a content of {len(content.parts)} parts is over the limit of {service.config.limits.parts}: split it"
-        )
+    service.engine.check_parts(len(content.parts))
     return [await _part(service, part, owner) for part in content.parts]
 
 
@@ -188,8 +185,3 @@ async def _part(service: Service, part: GooglePart, owner: str) -> Part:
     assert part.file_data is not None  # noqa: S101
     uri, mime_type = part.file_data.file_uri, part.file_data.mime_type
     return await file_part(service, uri, mime_type, owner) or await linked(uri, service.fetcher, mime_type)
-
-
-def text_tokens(service: Service, queries: list[Query]) -> int:
-    """The tokens of the texts; media are not counted, as that would mean to see them again."""
-    return sum(service.engine.text_tokens(item.content) for item in queries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -20,8 +19,6 @@ from panvec.server.service import Service, held, json_body, json_response, read,
 from panvec.tasks import as_task
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
-_MANY = 20_000
-"""Characters from which on counting tokens is done beside the event loop."""
 
 Token: TypeAlias = Annotated[int, Field(ge=0)]
 
@@ -135,7 +132,7 @@ async def embed(service: Service, asked: EmbeddingsRequest, owner: str) -> dict[
     name, size = service.check_model(asked.model), service.engine.size(asked.dimensions)
     queries = await queries_of(service, asked, owner)
     vectors = await service.engine.embed(queries)
-    tokens = await _tokens(service, queries)
+    tokens = await service.engine.usage(queries)
     return {
         "object": "list",
         "data": [_row(index, vector, size, asked.encoding_format) for index, vector in enumerate(vectors)],
@@ -169,10 +166,7 @@ def _texts(service: Service, given: Any) -> list[str]:
 async def _parts(service: Service, message: Message, owner: str) -> list[Part]:
     if isinstance(message.content, str):
         return [Text(message.content)]
-    if len(message.content) > service.config.limits.parts:
-        raise InputError(
-            f"a content of {len(message.content)} parts is over the limit of {service.config.limits.parts}: split it"
-        )
+    service.engine.check_parts(len(message.content))
     return [await _part(service, part, owner) for part in message.content]
 
 
@@ -209,14 +203,3 @@ def _row(index: int, vector: Vector, size: int, encoding: str) -> dict[str, Any]
     short = shorten(vector, size)
     value = base64.b64encode(short.astype("<f4").tobytes()).decode() if encoding == "base64" else short
     return {"object": "embedding", "index": index, "embedding": value}
-
-
-async def _tokens(service: Service, queries: list[Query]) -> int:
-    """The tokens of the texts; media are not counted, as that would mean to see them again."""
-    if sum(item.cost for item in queries) > _MANY:
-        return await asyncio.to_thread(_count, service, queries)
-    return _count(service, queries)
-
-
-def _count(service: Service, queries: list[Query]) -> int:
-    return sum(service.engine.text_tokens(item.content) for item in queries)

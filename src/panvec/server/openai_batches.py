@@ -14,13 +14,12 @@ from panvec.errors import InputError
 from panvec.server import gemini_batches, openai
 from panvec.server.batches import Batch, Row
 from panvec.server.jobs import Kind
-from panvec.server.service import Service, json_body, json_response, owner_of, parse, read, service_of
+from panvec.server.service import Service, json_body, json_response, owner_of, page_size, parse, read, service_of
 
 router = APIRouter(tags=["OpenAI batches"])
 KIND = "openai"
 _ENDPOINT = "/v1/embeddings"
 _DAY = 24 * 3600
-_MOST_LISTED = 100
 _STATES = {"new": "validating", "running": "in_progress", "done": "completed"}
 
 
@@ -61,8 +60,7 @@ async def create(request: Request) -> Response:
 async def list_batches(request: Request) -> Response:
     """Batches, the newest first: `data` for OpenAI's clients, `operations` for Google's."""
     service, query, owner = service_of(request), request.query_params, owner_of(request)
-    wanted = query.get("pageSize") or query.get("limit") or "20"
-    count = min(int(wanted), _MOST_LISTED) if wanted.isdigit() and int(wanted) else 20
+    count = page_size(request, 20)
     operations, token = await gemini_batches.page(service, owner, count, query.get("pageToken") or None)
     found = await service.batches.page(owner, KIND, count + 1, query.get("after") or None)
     data = await asyncio.gather(*(describe(service, batch) for batch in found[:count]))

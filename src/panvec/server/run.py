@@ -21,8 +21,8 @@ from panvec.server.front import LOG, JsonLines
 from panvec.server.keys import Keys
 
 _HEADER_SECONDS = 10.0
-_DRAIN_SECONDS = 600
-_CONNECTIONS = 1024
+DRAIN_SECONDS = 600
+CONNECTIONS = 1024
 
 
 class TimedProtocol(HttpToolsProtocol):
@@ -72,11 +72,11 @@ def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> None:
     Raises:
         PanvecError: the model cannot be loaded, the state cannot be used, or the port is taken.
     """
-    _log_lines()
+    log_lines()
     embedder = Embedder(config.model, threads=config.threads, limits=config.limits)
     embedder.embed("ready")
     app = create_app(embedder, config, keys)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     LOG.info("listening", extra={"fields": {"host": host, "port": listening.getsockname()[1]}})
     options = uvicorn.Config(
         app,
@@ -88,16 +88,21 @@ def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        limit_concurrency=CONNECTIONS,
     )
     _Server(options).run([listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        PanvecError: the port is taken, or the host is no address of this machine.
+    """
     try:
         return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_CONNECTIONS
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=CONNECTIONS
         )
     except OSError as error:
         raise PanvecError(f"cannot listen on {host}:{port} ({error.strerror or error}): give another --port") from None
@@ -108,7 +113,8 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "127.0.0.1", "::1")
 
 
-def _log_lines() -> None:
+def log_lines() -> None:
+    """Log one JSON object a line, on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     LOG.handlers, LOG.propagate = [handler], False

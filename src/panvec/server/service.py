@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from panvec.server.front import until_gone
 from panvec.server.jobs import Jobs
 
 Body = TypeVar("Body", bound=BaseModel)
+MOST_LISTED = 100
+_WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBERS = orjson.OPT_SERIALIZE_NUMPY
 
 
@@ -71,6 +74,17 @@ def owner_of(request: Request) -> str:
     """The name of the key that asks."""
     owner: str = request.state.owner
     return owner
+
+
+def whole(text: str) -> int | None:
+    """The number that up to 18 decimal digits are, or None where `text` is anything else."""
+    return int(text) if _WHOLE.fullmatch(text) else None
+
+
+def page_size(request: Request, default: int) -> int:
+    """How many things a list shall have: Google's `pageSize` or OpenAI's `limit`, up to 100."""
+    query = request.query_params
+    return min(whole(query.get("pageSize") or query.get("limit") or "") or default, MOST_LISTED)
 
 
 async def read(request: Request, model: type[Body]) -> Body:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
-from typing import Any
+from typing import Any, Protocol
 
 from panvec.content import Content, Limits
 from panvec.errors import MediaError
@@ -18,11 +18,27 @@ from panvec.models.embedder import Embedder
 from panvec.server.batching import Query, Row
 from panvec.tasks import Task
 
-_NICENESS = 10
+NICENESS = 10
 """How far a process of media stands back behind texts."""
 _TRIES = 2
 """Processes that a batch may end before it is blamed for it: the first may have died of something else."""
 _loaded: list[Embedder] = []
+
+
+class Worker(Protocol):
+    """Who embeds."""
+
+    async def embed(self, queries: Sequence[Query]) -> list[Row]:
+        """A vector or the error of each query."""
+        ...
+
+    async def count(self, content: Content) -> int:
+        """The tokens that a content becomes, without a prompt's."""
+        ...
+
+    def close(self) -> None:
+        """Wait for what runs, and end."""
+        ...
 
 
 def embed_batch(embedder: Embedder, queries: Sequence[Query]) -> list[Row]:
@@ -54,7 +70,7 @@ class Thread:
         Raises:
             PanvecError: it cannot be read.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _count, self._embedder, content)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, count_tokens, self._embedder, content)
 
     def close(self) -> None:
         """Wait for what runs, and end."""
@@ -106,7 +122,7 @@ def _load(model: str, limits: Limits, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(_NICENESS)
+    os.nice(NICENESS)
     _loaded.append(Embedder(model, threads=threads, limits=limits))
 
 
@@ -122,8 +138,9 @@ def _embed_here(queries: Sequence[Query]) -> list[Row]:
 
 
 def _count_here(content: Content) -> int:
-    return _count(_loaded[0], content)
+    return count_tokens(_loaded[0], content)
 
 
-def _count(embedder: Embedder, content: Content) -> int:
+def count_tokens(embedder: Embedder, content: Content) -> int:
+    """The tokens that a content becomes, without a prompt's."""
     return sum(part.tokens for part in embedder.describe(content).parts)
