@@ -1,30 +1,24 @@
-"""mteb's mock tasks hold sounds as arrays, which `datasets` can only store with torchcodec: here they are stored as WAV."""
+import sys
+from collections.abc import Callable
 
-import io
-import wave
-from typing import Any
-
-import numpy as np
 import pytest
 
+from panvec import Embedder
+from panvec.cli import main
 
-def wav(samples: np.ndarray, hz: int) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setparams((1, 2, hz, 0, "NONE", ""))
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
-    return out.getvalue()
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def arrays_as_wav(monkeypatch: pytest.MonkeyPatch) -> None:
-    import datasets
+def run(embedder: Embedder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `panvec ARGUMENTS` in this process, with the model of the session: exit code, output, errors."""
+    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda *_, **__: embedder)
 
-    stored = datasets.Audio.encode_example
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), *capsys.readouterr()
 
-    def encode(self: Any, value: Any) -> Any:
-        if isinstance(value, dict) and "array" in value:
-            return {"bytes": wav(np.asarray(value["array"]), value["sampling_rate"]), "path": None}
-        return stored(self, value)
-
-    monkeypatch.setattr(datasets.Audio, "encode_example", encode)
+    return call

@@ -1,32 +1,15 @@
 """`panvec eval` and `panvec report` from the command line, with the model of the session."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from folders import captioned, labelled
 
-from panvec import Embedder
-from panvec.cli import main
 from panvec.evaluation.suites.table import SUITES
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(embedder: Embedder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    monkeypatch.setattr("panvec.models.embedder.Embedder", lambda *_, **__: embedder)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), *capsys.readouterr()
-
-    return call
 
 
 def test_a_sample_its_baseline_and_its_page(run: Run, tmp_path: Path) -> None:

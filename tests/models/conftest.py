@@ -10,7 +10,7 @@ from panvec.models.hub.libraries import sentence_transformers
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of tiny models with random weights: gemma2, qwen3_vl, bert."""
-    sentence_transformers("the tests")
+    sentence_transformers()
     folder = tmp_path_factory.mktemp("models")
     for make in (tiny.gemma2, tiny.qwen3_vl, tiny.bert):
         make(folder / make.__name__)

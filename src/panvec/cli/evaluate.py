@@ -109,14 +109,14 @@ def local(
 @with_model
 def sample(
     choice: Choice,
-    data: Annotated[Path | None, typer.Option(help="The folder of the sample (default: that of the repository).")] = None,
+    data: Annotated[Path | None, typer.Option(help="Another folder of a sample (default: that of panvec).")] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Make the scores the baseline instead of comparing with it.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="A .json file for the results.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on the small sample of the repository, offline, and hold each item against the recorded baseline.
+    """Score a model on the small sample that comes with panvec, offline, and hold each item against the recorded baseline.
 
     A score that fell by more than chance (its paired 95 % interval lies below 0) fails: exit 1.
 

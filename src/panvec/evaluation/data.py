@@ -66,6 +66,7 @@ class DataSet:
     Attributes:
         chosen: how many rows of the file those are, those without words too.
         class_names: of all rows of the file, not only of those chosen.
+        part: the value of a field that these rows share, such as a language; "" for all chosen rows.
     """
 
     name: str
@@ -75,6 +76,7 @@ class DataSet:
     chosen: int
     rows: list[Row]
     class_names: list[str]
+    part: str = ""
 
 
 class _NothingChosenError(InputError):
@@ -134,7 +136,7 @@ def _read(file: Path, selection: Selection, notes: list[str]) -> list[DataSet]:
         if silent:
             notes.append(f"{name}: {silent} of {len(part)} rows have no words, and are left out")
         named = f"{title}, {value}" if value else title
-        sets.append(DataSet(named, file, digest, split, len(part), [row for said in rows for row in said], class_names))
+        sets.append(DataSet(named, file, digest, split, len(part), [row for said in rows for row in said], class_names, value))
     return sets
 
 

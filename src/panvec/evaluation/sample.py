@@ -18,19 +18,17 @@ _KEPT = ("space_id", "data", "dims", "seed", "versions", "date")
 
 
 def sample_folder(given: Path | None) -> Path:
-    """The data: those given, else of the repository this runs from, else of the one in the working folder.
+    """The data: those given, else of the installed package, else of the repository this runs from.
 
     Raises:
-        InputError: they are nowhere; an installed package does not hold them.
+        InputError: they are not there.
     """
-    places = [given] if given else [Path(__file__).parents[3] / _PLACE, _PLACE]
+    package, repository = Path(__file__).parents[1], Path(__file__).parents[3]
+    places = [given] if given else [package / _PLACE, repository / _PLACE]
     for place in places:
         if any(place.glob("*/*.jsonl")):
             return place
-    raise InputError(
-        f"no sample data in {' or '.join(map(str, places))}: they are {_PLACE} in panvec's repository, not in the installed "
-        "package; clone it, and name the folder with --data"
-    )
+    raise InputError(f"no sample data in {' or '.join(map(str, places))}: name the folder that holds them with --data")
 
 
 def evaluate_sample(folder: Path, embedder: Embedder, progress: Progress | None = None) -> Report:

@@ -53,7 +53,7 @@ class Shows(Protocol):
 
 
 def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task]:
-    """Every task that the rows of a data set allow."""
+    """Every task that the rows of a data set allow; mixes, which embed every medium again, of whole data sets only."""
     tasks: list[Task] = []
     for kind in FOLDERS:
         captioned = [row for row in data.rows if isinstance(row, Captioned) and row.medium.kind == kind]
@@ -61,7 +61,7 @@ def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task
         if captioned:
             captions = Captions(captioned)
             tasks += [CaptionRetrieval(data.name, captions), MixedPool(data.name, captions)]
-        if captioned and any(captions.others):
+        if captioned and not data.part and any(captions.others):
             tasks.append(Interleaved(data.name, captions))
         if labelled:
             tasks.append(ByClassName(data.name, labelled, data.class_names, templates[kind]))

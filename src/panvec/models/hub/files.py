@@ -74,7 +74,7 @@ def _snapshot(model: str, revision: str | None, *, allow_network: bool) -> Path:
         at = f" at revision {revision}" if revision else ""
         raise ModelError(
             f"{model}{at} is neither a folder nor in the local cache of the Hugging Face hub, and nothing is downloaded "
-            f"unless you allow it: Embedder({model!r}, allow_network=True)"
+            f"unless you allow it: Embedder({model!r}, allow_network=True), or --allow-network"
         ) from error
     except Exception as error:
         raise ModelError(f"cannot get {model} from the Hugging Face hub: {error}") from error

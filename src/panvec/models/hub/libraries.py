@@ -21,14 +21,18 @@ def missing_extra(model: str) -> ModelError:
     return ModelError(f'{model} needs sentence-transformers: pip install "panvec[hub]"')
 
 
-def sentence_transformers(model: str) -> Any:
-    """The `sentence_transformers` package.
+def check_installed(model: str) -> None:
+    """Make sure that there is something to run a model with; imports nothing.
 
     Raises:
-        ModelError: it is not installed.
+        ModelError: a library is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "sentence_transformers")):
         raise missing_extra(model)
+
+
+def sentence_transformers() -> Any:
+    """The `sentence_transformers` package, which takes seconds to import."""
     declare_operators()
     import sentence_transformers
 

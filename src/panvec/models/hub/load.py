@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from panvec.errors import InputError, ModelError
 from panvec.models.facts import Facts, facts_of
 from panvec.models.hub.files import Files, find_files
-from panvec.models.hub.libraries import quiet, sentence_transformers
+from panvec.models.hub.libraries import check_installed, quiet, sentence_transformers
 
 if TYPE_CHECKING:
     from panvec.models.hub.model import HubModel
@@ -52,16 +52,17 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
         InputError: an option that it does not take.
         ModelError: it is missing, damaged or not in the local cache, or sentence-transformers is not installed.
     """
-    library = sentence_transformers(model)
+    check_installed(model)
+    files = find_files(model, options.revision, allow_network=allow_network)
+    config = _config(files)
+    facts = facts_of(config.get("model_type", ""))
+    _check_dtype(model, options.dtype, config, facts)
+    library = sentence_transformers()
     from panvec.models.hub.model import HubModel
     from panvec.models.hub.prompts import task_prompts
     from panvec.models.hub.runner import Runner
     from panvec.models.hub.sound import let_hear_videos
 
-    files = find_files(model, options.revision, allow_network=allow_network)
-    config = _config(files)
-    facts = facts_of(config.get("model_type", ""))
-    _check_dtype(model, options.dtype, config, facts)
     if threads:
         import torch
 

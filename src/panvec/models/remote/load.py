@@ -62,7 +62,7 @@ def load_remote(name: str, options: RemoteOptions, *, allow_network: bool) -> Re
     local = is_loopback(options.base_url)
     if not local and not allow_network:
         at = options.base_url or f"the servers of {provider}"
-        raise InputError(f"{name} sends what it embeds to {at}: Embedder({name!r}, allow_network=True) allows it")
+        raise InputError(f"{name} sends what it embeds to {at}: allow_network=True (--allow-network) allows it")
     _check_installed(name, provider)
     service = _service(provider, model, options, key=_key(name, provider, needed=not local))
     from panvec.models.remote.model import RemoteModel

@@ -130,8 +130,8 @@ class RemoteModel:
         cost = self.price.of(sum((letter.amount for letter in batch), Amount()))
         if self.spent + cost > self.budget:
             raise LimitError(
-                f"{self.name}: the next {len(batch)} contents cost about {cost:.4f} US dollars and {self.spent:.4f} are spent, "
-                f"over the budget of {self.budget}: Embedder.estimate(...) tells what a job costs, budget=... allows more"
+                f"{self.name}: the next {len(batch)} contents cost about {cost:.4f} US dollars, {self.spent:.4f} are spent: "
+                f"over the budget of {self.budget}; Embedder.estimate(...) tells a cost, budget=... (--budget) allows more"
             )
         self.spent += cost
 
