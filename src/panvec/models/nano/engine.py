@@ -17,7 +17,7 @@ from panvec.models.nano.weights import read_tensors, unpack4
 
 Array = NDArray[np.float32]
 ort.disable_telemetry_events()
-_MOST_TOKENS = 8192
+_MOST_TOKENS = 2048
 _MOST_THREADS = 4
 _engines: weakref.WeakSet["Engine"] = weakref.WeakSet()
 _left_behind: list[dict[str, ort.InferenceSession]] = []
