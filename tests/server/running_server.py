@@ -48,27 +48,22 @@ class Server:
 
 
 @contextmanager
-def running(
-    folder: Path, *arguments: object, environment: dict[str, str] | None = None, patience: float = 60, **options: Any
-) -> Iterator[Server]:
-    """`panvec serve ARGUMENTS` on a free port, with state and log in `folder`; `options` are those of Popen.
-
-    It must listen within `patience` seconds.
-    """
+def running(folder: Path, *arguments: object, environment: dict[str, str] | None = None, **options: Any) -> Iterator[Server]:
+    """`panvec serve ARGUMENTS` on a free port, with state and log in `folder`; `options` are those of Popen."""
     log_path = folder / "log"
     command = [sys.executable, "-m", "panvec", "serve", "--port", "0", "--state", str(folder / "state"), *map(str, arguments)]
     with log_path.open("w") as log:
         process = subprocess.Popen(command, stderr=log, text=True, env=os.environ | (environment or {}), **options)
     try:
-        yield Server(process, _address(process, log_path, patience), log_path)
+        yield Server(process, _address(process, log_path), log_path)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         process.wait()
 
 
-def _address(process: subprocess.Popen[str], log_path: Path, patience: float) -> str:
-    end = time.monotonic() + patience
+def _address(process: subprocess.Popen[str], log_path: Path) -> str:
+    end = time.monotonic() + 300
     while time.monotonic() < end and process.poll() is None:
         for line in log_path.read_text().splitlines():
             if '"listening"' in line and line.endswith("}"):

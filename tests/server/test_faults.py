@@ -80,7 +80,7 @@ def test_a_body_that_does_not_come(small):
 def test_headers_that_do_not_come(small):
     begun = time.monotonic()
     assert raw(small, b"POST /v1/embeddings HTTP/1.1\r\nHost: loc") == b""
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 9
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"null", b'{"model": 1}'])

@@ -26,7 +26,7 @@ def test_two_replicas_answer_both_protocols_and_finish_what_they_took(tmp_path, 
     texts = [f"thing {n}" for n in range(100)]
     late = []
 
-    with running(tmp_path, "--ray", "--replicas", "2", "--media-processes", "0", patience=180) as server:
+    with running(tmp_path, "--ray", "--replicas", "2", "--media-processes", "0") as server:
         assert replicas() == 2
         answer = server.openai().embeddings.create(model="nano", input=texts, dimensions=128)
         same([row.embedding for row in answer.data], embedder.embed(texts, dim=128))

@@ -9,6 +9,8 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,20 +28,24 @@ CONNECTIONS = 1024
 
 
 class TimedProtocol(HttpToolsProtocol):
-    """HTTP, where the headers of a connection's first request must be there within ten seconds of its beginning."""
+    """HTTP, where the headers of a request must be there `header_seconds` after the connection or the request began."""
 
     _late: asyncio.TimerHandle | None = None
+
+    def __init__(self, header_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._header_seconds = header_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the clock."""
         super().connection_made(transport)
-        self._late = self.loop.call_later(_HEADER_SECONDS, transport.abort)
+        self._start(transport)
 
     def on_message_begin(self) -> None:
         """Start it again for the next request of the connection."""
         super().on_message_begin()
         if self._late is None:
-            self._late = self.loop.call_later(_HEADER_SECONDS, self.transport.abort)
+            self._start(self.transport)
 
     def on_headers_complete(self) -> None:
         """Stop it."""
@@ -50,6 +56,9 @@ class TimedProtocol(HttpToolsProtocol):
         """Stop it."""
         self._stop()
         super().connection_lost(exc)
+
+    def _start(self, transport: asyncio.Transport) -> None:
+        self._late = self.loop.call_later(self._header_seconds, transport.abort)
 
     def _stop(self) -> None:
         if self._late is not None:
@@ -80,7 +89,7 @@ def serve(config: ServeConfig, host: str, port: int, keys: Keys) -> None:
     LOG.info("listening", extra={"fields": {"host": host, "port": listening.getsockname()[1]}})
     options = uvicorn.Config(
         app,
-        http=TimedProtocol,
+        http=partial(TimedProtocol, min(config.body_seconds, _HEADER_SECONDS)),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,
