@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ DEPTH = 10
 """Relevant candidates of a query whose ranks are kept: as many as the deepest metric looks at."""
 RESAMPLES = 1_000
 """Bootstrap samples of an interval."""
-_DRAWN_AT_ONCE = 4_000_000
+_DRAWN_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,21 @@ def _ratios(tops: Array, bottoms: Array) -> Array:
 
 def _samples(queries: int, seed: int) -> Iterator[Array]:
     """How often each query is in each bootstrap sample, `[some samples, queries]`, `RESAMPLES` in all."""
-    random = np.random.default_rng(seed)
     together = max(1, _DRAWN_AT_ONCE // queries)
+    if together >= RESAMPLES:
+        yield _all_samples(queries, seed)
+        return
+    random = np.random.default_rng(seed)
     for start in range(0, RESAMPLES, together):
-        samples = min(together, RESAMPLES - start)
-        drawn = random.integers(queries, size=(samples, queries)) + np.arange(samples)[:, None] * queries
-        yield np.bincount(drawn.ravel(), minlength=samples * queries).reshape(samples, queries).astype(np.float64)
+        yield _draw(random, min(together, RESAMPLES - start), queries)
+
+
+@lru_cache(maxsize=8)
+def _all_samples(queries: int, seed: int) -> Array:
+    """Drawing takes longer than the scores do, and every metric, dim and precision has the same draws."""
+    return _draw(np.random.default_rng(seed), RESAMPLES, queries)
+
+
+def _draw(random: np.random.Generator, samples: int, queries: int) -> Array:
+    drawn = random.integers(queries, size=(samples, queries)) + np.arange(samples)[:, None] * queries
+    return np.bincount(drawn.ravel(), minlength=samples * queries).reshape(samples, queries).astype(np.float64)
