@@ -162,14 +162,14 @@ def test_lines_that_are_no_keys(tmp_path, line):
 
 def failed(*arguments):
     command = [sys.executable, "-m", "panvec", "serve", *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(("module", "extra", "options"), [("fastapi", "serve", []), ("ray", "scale", ["--ray"])])
 def test_without_its_extra_one_line_says_what_to_install(module, extra, options):
     program = f"import sys; sys.modules[{module!r}] = None; from panvec.cli import main; main()"
     command = [sys.executable, "-c", program, "serve", *options]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1
     assert f'needs {module}: pip install "panvec[{extra}]"' in ended.stderr
     assert "Traceback" not in ended.stderr
