@@ -37,6 +37,31 @@ def test_photos(embedder: Embedder) -> None:
     assert report.settings["seconds_in_model"] > 0.9 * report.settings["seconds"], "the model is where the time goes"
 
 
+def test_photos_through_mteb(embedder: Embedder, tmp_path: Path) -> None:
+    mteb = pytest.importorskip("mteb", reason="needs panvec[eval]")
+    from panvec.evaluation.suites.captions import SOURCES, caption_task
+    from panvec.evaluation.suites.encoder import MtebEncoder
+
+    dev = rows("flickr8k/captions.jsonl", split="dev")
+    (tmp_path / "images").symlink_to(DATA / "flickr8k/images")
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, dev)), encoding="utf-8")
+    encoder = MtebEncoder(embedder)
+    found = {}
+    for direction in ("t2i", "i2t"):
+        task = caption_task(SOURCES["DOCCI"], direction, tmp_path)
+        (result,) = mteb.evaluate(encoder, task, cache=None, co2_tracker=False, show_progress_bar=False).task_results
+        found[direction] = result.scores["test"][0]
+
+    photos = embedder.embed([Image(DATA / "flickr8k/images" / row["image"]) for row in dev])
+    captions = [caption for row in dev for caption in row["captions"]]
+    cosines = embedder.embed(captions) @ photos.T
+    right = np.array([[caption in row["captions"] for row in dev] for caption in captions])
+    first = right[np.arange(len(captions)), cosines.argmax(1)] / right.sum(1)
+    back = right.T[np.arange(len(dev)), cosines.T.argmax(1)]
+    assert found["t2i"]["recall_at_1"] == pytest.approx(first.mean(), abs=1e-4)
+    assert found["i2t"]["hit_rate_at_1"] == pytest.approx(back.mean(), abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("data", "split", "where"), [("urbansound8k", None, {"fold": 3}), ("fsdd", "train", {"speaker": "theo"})]
 )
