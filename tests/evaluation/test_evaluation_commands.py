@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from folders import captioned, labelled
 
-from panvec.evaluation.suites.table import SUITES
+from panvec.evaluation.suite_table import SUITES
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -18,12 +18,12 @@ from mteb.cache.result_cache import ResultCache  # noqa: E402
 
 from panvec.evaluation.metrics import mean  # noqa: E402
 from panvec.evaluation.published import metric, published  # noqa: E402
+from panvec.evaluation.suite_table import SUITES  # noqa: E402
 from panvec.evaluation.suites.captions import SOURCES, caption_task, own_task  # noqa: E402
 from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
 from panvec.evaluation.suites.intervals import of_mean  # noqa: E402
 from panvec.evaluation.suites.run import SETTINGS, plan, run, suite_of, tasks_of  # noqa: E402
 from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
-from panvec.evaluation.suites.table import SUITES  # noqa: E402
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
 from panvec.cli.vectors import Precision
 from panvec.errors import InputError
-from panvec.evaluation.suites.table import SUITES
+from panvec.evaluation.suite_table import SUITES
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,11 +17,11 @@ from mteb.cache.result_cache import ResultCache
 from panvec.errors import InputError, PanvecError
 from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
+from panvec.evaluation.suite_table import SUITES, Line, Suite
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
 from panvec.evaluation.suites.sizes import bytes_of
-from panvec.evaluation.suites.table import SUITES, Line, Suite
 
 Say = Callable[[str], None]
 SETTINGS = "panvec_settings.jsonl"
