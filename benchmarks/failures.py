@@ -51,11 +51,12 @@ ANSWERS = {
 }
 WHY = """Why, as far as we know:
 
-- Of sounds the model was trained on ten animals, ten of the city, spoken digits and English speech: applause, rain, bells, drums and
-  a piano it knows only as far as they sound like those. Animals are named as `the sound of a rooster`, seldom in other words.
+- Of sounds the model was trained on ten animals, ten of the city, spoken digits and English speech: applause, rain, bells,
+  drums and a piano it knows only as far as they sound like those. Animals are named as `the sound of a rooster`, seldom in
+  other words.
 - A scanned page without a text layer is a picture of a page: install `panvec[ocr]`.
-- Pictures were aligned with 6,090 everyday photos, of people and dogs above all; figs, kingfishers and rockets come from the names
-  of ImageNet's classes alone.
+- Pictures were aligned with 6,090 everyday photos, of people and dogs above all; figs, kingfishers and rockets come from the
+  names of ImageNet's classes alone.
 - Film was never trained on.
 """
 PICTURES = (".jpg", ".png", ".gif", ".webp")
