@@ -45,6 +45,7 @@ def integers(folder: Path) -> Tensors:
         made[f"{name}.codes"] = np.ascontiguousarray(rounded.astype(np.int8).T)
         made[f"{name}.step"] = step
         weight -= rounded
-        lost = (weight @ activations[f"{name}.mean"].astype(np.float32)) * step
+        # Not a BLAS: its threads may spin for ever where this runs beside others' and stands back for them.
+        lost = np.einsum("ok,k->o", weight, activations[f"{name}.mean"].astype(np.float32)) * step
         made[f"{name}.bias"] = np.concatenate([trunk[f"{matrix}.bias"] for matrix in matrices]).astype(np.float32) + lost
     return made
