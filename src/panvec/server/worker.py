@@ -81,6 +81,8 @@ class Process:
     """Embeds in a process of its own, started when first needed and again when a medium has ended it."""
 
     def __init__(self, model: str, limits: Limits, threads: int) -> None:
+        # Inherited: the threads of a BLAS, of which little is asked, may spin for ever in a process that stands back.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         self._arguments = (model, limits, threads)
         self._pool: ProcessPoolExecutor | None = None
 
