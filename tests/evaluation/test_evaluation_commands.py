@@ -1,15 +1,13 @@
 """`panvec eval` and `panvec report` from the command line, with the model of the session."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import Run
 from folders import captioned, labelled
 
 from panvec.evaluation.suite_table import SUITES
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 def test_a_sample_its_baseline_and_its_page(run: Run, tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """`evaluate_local` on small folders, with the real model and with planted vectors."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+from command import Run
 from folders import (
+    COLOURS,
     Constant,
     Planted,
     Shy,
@@ -22,6 +23,8 @@ from folders import (
 from panvec import Audio, Embedder, Image, InputError, MediaError, ModelError
 from panvec.data.readers import SourceSpec, open_source
 from panvec.evaluation import Report, Score, evaluate_local
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.fixture
@@ -317,7 +320,7 @@ def test_a_photo_in_two_neighbours_is_refused(tmp_path: Path) -> None:
         evaluate_local(tmp_path / "s", Planted())
 
 
-def test_the_command(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_the_command(run: Run, tmp_path: Path) -> None:
     captioned(tmp_path / "c")
     (tmp_path / "c/images/red.png").unlink()
     both = ("eval", "local", tmp_path / "c", "--dim", 384, "--dim", 64)
@@ -340,3 +343,19 @@ def test_the_command(run: Callable[..., tuple[int, str, str]], tmp_path: Path) -
         code, _, err = run("eval", "local", *arguments)
         assert code in (1, 2)
         assert message in err
+
+
+@pytest.mark.skipif(not (SHARED / "flickr8k").is_dir(), reason="../shared/data/flickr8k is not on this machine")
+def test_thirty_photos_of_flickr8k(embedder: Embedder) -> None:
+    report = evaluate_local(SHARED / "flickr8k", embedder, limit=30)
+    found = by_name(report)
+    assert not report.failures
+    assert report.settings["data"][0]["split"] == "dev"
+    assert found["text to image", "R@1", 384].queries == 150
+    assert found["text to image", "R@10", 384].value > 0.9
+    assert found["image to text", "R@1", 384].value > 0.4
+    both, half, photo = (
+        found[f"{name} to other captions", "R@1", 384].value for name in ("half caption + image", "half caption", "image")
+    )
+    assert both >= max(half, photo) - 0.1
+    assert len(COLOURS) < found["text to image, mixed pool", "R@10", 384].candidates <= 60

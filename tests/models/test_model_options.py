@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from command import Run, runner
 from hosted import Server
 
 from panvec import Embedder, LimitError
-from panvec.cli import main
 from panvec.cli.models import Choice
 from panvec.models.remote.cost import Price
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -26,14 +24,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs `panvec ARGUMENTS` in this process: exit code, output, errors."""
     monkeypatch.setenv("PANVEC_CACHE", str(tmp_path / "cache"))
 
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["panvec", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), *capsys.readouterr()
-
-    return call
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -51,6 +42,8 @@ def test_a_model_of_a_folder_and_its_options(run: Run, models: Path, bert: Embed
     assert np.abs(np.load(out) - bert.embed("rain")).max() > 1e-5
     code, _, err = run("embed", "rain", "--dtype", "float32")
     assert (code, "nano takes no option 'dtype'" in err) == (2, True)
+    code, _, err = run("eval", "local", tmp_path, "--model", "huge")
+    assert (code, "unknown model 'huge'" in err) == (2, True)
     code, _, err = run("eval", "sample", "--model", "gemini:gemini-embedding-2")
     assert (code, "--allow-network" in err) == (2, True)
 

@@ -63,7 +63,7 @@ def running(folder: Path, *arguments: object, environment: dict[str, str] | None
 
 
 def _address(process: subprocess.Popen[str], log_path: Path) -> str:
-    end = time.monotonic() + 300
+    end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         for line in log_path.read_text().splitlines():
             if '"listening"' in line and line.endswith("}"):

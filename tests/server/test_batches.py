@@ -131,6 +131,6 @@ def test_a_batch_survives_the_server_with_each_row_once(serve, embedder, number)
 def test_two_servers_do_not_share_a_state(serve, tmp_path):
     with serve("--media-processes", "0"):
         command = [sys.executable, "-m", "panvec", "serve", "--port", "0", "--state", str(tmp_path / "state")]
-        second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+        second = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert second.returncode == 2
     assert "in use by another server" in second.stderr

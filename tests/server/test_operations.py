@@ -162,14 +162,14 @@ def test_lines_that_are_no_keys(tmp_path, line):
 
 def failed(*arguments):
     command = [sys.executable, "-m", "panvec", "serve", *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(("module", "extra", "options"), [("fastapi", "serve", []), ("ray", "scale", ["--ray"])])
 def test_without_its_extra_one_line_says_what_to_install(module, extra, options):
     program = f"import sys; sys.modules[{module!r}] = None; from panvec.cli import main; main()"
     command = [sys.executable, "-c", program, "serve", *options]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert f'needs {module}: pip install "panvec[{extra}]"' in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -203,7 +203,7 @@ def test_sigterm_finishes_what_was_taken_and_ends_with_0(serve):
 
     def ask(server):
         with server.http() as http:
-            answers.append(http.post("/v1/embeddings", json={"model": "nano", "input": ["many words " * 30] * 64}))
+            answers.append(http.post("/v1/embeddings", json={"model": "nano", "input": ["many words " * 30] * 200}))
 
     def waiting(http):
         return 'panvec_queue_items{lane="text"} 0.0' not in http.get("/metrics").text
@@ -218,4 +218,4 @@ def test_sigterm_finishes_what_was_taken_and_ends_with_0(serve):
         thread.join()
     assert code == 0
     assert [answer.status_code for answer in answers] == [200]
-    assert len(json.loads(answers[0].text)["data"]) == 64
+    assert len(json.loads(answers[0].text)["data"]) == 200

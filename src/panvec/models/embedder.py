@@ -200,7 +200,7 @@ class Embedder:
                 rows.append(row)
             else:
                 rows.append(finish(row))
-        return rows if on_error == "return" else _stacked(rows, finish(np.ones(self.dims[0], np.float32)))
+        return rows if on_error == "return" else self._stacked(rows, finish)
 
     def quantize(self, vectors: Vector, *, dim: int | None = None, precision: Precision = "int8") -> NDArray[Any]:
         """Vectors `[items, dims[0]]` that `embed` gave in float32, as it gives them with `dim` and `precision`.
@@ -209,7 +209,7 @@ class Embedder:
             InputError: no such dim or precision. ModelError: a vector of zeros.
         """
         finish = self._finisher(self._dim(dim), precision)
-        return _stacked([finish(vector) for vector in vectors], finish(np.ones(self.dims[0], np.float32)))
+        return self._stacked([finish(vector) for vector in vectors], finish)
 
     def embed_segments(self, x: Input, *, task: Task | str | None = None, dim: int | None = None) -> list[tuple[Vector, Span]]:
         """One vector for each window of text, page, or stretch of seconds of `x`, with its span in `x`.
@@ -262,6 +262,13 @@ class Embedder:
             raise InputError(f"no dim {dim!r}: {self.name} has {', '.join(map(str, self.dims))}")
         return int(dim)
 
+    def _stacked(self, rows: list[Any], finish: Callable[[Vector], NDArray[Any]]) -> NDArray[Any]:
+        """`[rows, ...]`, of the shape and type that `finish` gives also without any row."""
+        if rows:
+            return np.stack(rows)
+        like = finish(np.ones(self.dims[0], np.float32))
+        return np.empty((0, *like.shape), like.dtype)
+
     def _finisher(self, dim: int, precision: str) -> Callable[[Vector], NDArray[Any]]:
         if precision == "float32":
             return lambda vector: vector if dim == len(vector) else shorten(vector, dim)
@@ -284,11 +291,6 @@ def shorten(vector: Vector, dim: int) -> Vector:
     if not 0 < length < math.inf:
         raise ModelError("the model gave a vector without a direction")
     return np.asarray(prefix / np.float32(length), np.float32)
-
-
-def _stacked(rows: list[Any], like: NDArray[Any]) -> NDArray[Any]:
-    """`[rows, ...]`, also without any row, each of the shape and type of `like`."""
-    return np.stack(rows) if rows else np.empty((0, *like.shape), like.dtype)
 
 
 def _as_list(inputs: Any) -> list[Any]:

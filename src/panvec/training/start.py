@@ -29,7 +29,7 @@ Described: TypeAlias = tuple[Side, list[str]]
 _LEAST = 1e-3
 _CLASS_SCALE = 300.0
 """Class names weigh so much more than features that the ridge hardly shrinks what they say."""
-TEXT_NORM = 4.5
+_TEXT_NORM = 4.5
 """About the length of the trunk's pooled output for a sentence, so that media weigh like text in a mixed content."""
 _MARKER_GATE = 0.1
 _WORD_NORM = 1.6
@@ -166,7 +166,7 @@ def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) 
     counts = torch.tensor([len(getattr(item.prepared, kind)) for item in items])
     lengths = torch.tensor([len(item.prepared) for item in items])
     sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
-    return (lengths[:, None] * texts * TEXT_NORM - sums) / counts[:, None]
+    return (lengths[:, None] * texts * _TEXT_NORM - sums) / counts[:, None]
 
 
 def _repeated(item: Item, cell: Tensor) -> Item:
