@@ -13,9 +13,10 @@ from typing import Any
 from panvec import Embedder
 from panvec.evaluation import evaluate_local
 from panvec.training.log import Log
-from panvec.training.loop import Place, Training
+from panvec.training.loop import Training
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import release_run
+from panvec.training.tasks import Place
 
 Changes = dict[str, Any]
 VARIANTS: dict[str, Changes] = {

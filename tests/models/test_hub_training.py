@@ -14,9 +14,10 @@ import yaml
 from panvec import Embedder, Image, InputError
 from panvec.data.pairs import Pair, text, write_pairs
 from panvec.training.log import Log, read_metrics
-from panvec.training.loop import Place, Training
+from panvec.training.loop import Training
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import release_run
+from panvec.training.tasks import Place
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "embeddinggemma-2-lora.yaml"
 COLOURS = ("red", "green", "blue", "yellow", "white", "black")

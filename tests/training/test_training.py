@@ -18,11 +18,12 @@ from panvec.data.pairs import PartKey, content, read_pairs, text
 from panvec.errors import InputError
 from panvec.training.batches import Batches
 from panvec.training.log import Log, read_metrics
-from panvec.training.loop import Place, Training, encode_sides
+from panvec.training.loop import Training, encode_sides
 from panvec.training.plan import plan
 from panvec.training.recipe import read_recipe
 from panvec.training.release import release_run
 from panvec.training.schedule import Draw
+from panvec.training.tasks import Place
 
 STEPS = 8
 

@@ -49,8 +49,8 @@ def train(
     """
     plan, training = _needs_torch()
     from panvec.training.log import Log
-    from panvec.training.loop import Place
     from panvec.training.recipe import read_recipe
+    from panvec.training.tasks import Place
 
     read = read_recipe(recipe)
     place = Place(tuple(data or [Path("data")]), run or Path("runs") / read.name, cache, threads, shard)
@@ -83,8 +83,9 @@ def release(
     """
     _, training = _needs_torch()
     from panvec.training.log import Log
-    from panvec.training.loop import RECIPE, Place
+    from panvec.training.loop import RECIPE
     from panvec.training.recipe import Recipe
+    from panvec.training.tasks import Place
 
     if not (run / RECIPE).is_file():
         raise InputError(f"{run} is no run: it has no {RECIPE}")

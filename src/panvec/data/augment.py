@@ -80,6 +80,12 @@ def picture_augmentation(*, scale: Range = (0.6, 1.0), jitter: float = 0.2, lett
     return Chain((Crop(scale), *flip, Jitter(jitter, jitter, jitter)))
 
 
+def thumbnail(*, scale: Range = (0.4, 1.0), side: tuple[int, int] = (24, 128), letters: bool = False) -> Chain[RGB]:
+    """A picture as small as those of icons and lists. Pictures with text or letters in them (`letters`) are not flipped."""
+    flip = () if letters else (Flip(),)
+    return Chain((Crop(scale), *flip, Shrink(side)))
+
+
 def sound_augmentation(*, snr_db: Range = (10.0, 30.0), seconds: float = 0.3, hz: int = 16_000) -> Chain[Samples]:
     """Speed, shift, gain and noise."""
     return Chain((Speed(hz=hz), Shift(seconds, hz), Gain(), Noise(snr_db)))
@@ -117,6 +123,29 @@ class Flip:
     def __call__(self, pixels: RGB, generator: np.random.Generator) -> RGB:
         """`[height, width, 3]` to the same shape."""
         return np.ascontiguousarray(pixels[:, ::-1] if generator.random() < 0.5 else pixels)
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """Smaller: the shorter side has so many pixels, drawn evenly among their logarithms. Smaller pictures stay as they are."""
+
+    side: tuple[int, int] = (24, 128)
+
+    def __post_init__(self) -> None:
+        _check("side", self.side, above=0)
+
+    @property
+    def key(self) -> str:  # noqa: D102
+        return f"shrink{_span(self.side)}"
+
+    def __call__(self, pixels: RGB, generator: np.random.Generator) -> RGB:
+        """`[height, width, 3]` to a smaller or equal one."""
+        share = np.exp(generator.uniform(*np.log(self.side))) / min(pixels.shape[:2])
+        if share >= 1:
+            return pixels.copy()
+        height, width = (max(1, round(length * share)) for length in pixels.shape[:2])
+        small = PIL.Image.fromarray(pixels).resize((width, height), PIL.Image.Resampling.BOX)
+        return np.asarray(small, np.uint8)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,7 @@ import math
 import os
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from panvec.data.pairs import Pair, PartKey, Side
-from panvec.data.readers import SourceSpec, open_source
+from panvec.data.pairs import Pair, Side
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
@@ -34,38 +31,15 @@ from panvec.training.classes import imagine_classes
 from panvec.training.hub import HubLearner
 from panvec.training.log import Log
 from panvec.training.mining import mine
-from panvec.training.nano import NanoLearner, is_text
+from panvec.training.nano import NanoLearner
 from panvec.training.prepared import Preparer
 from panvec.training.recipe import Recipe, Stage
 from panvec.training.schedule import Schedule
 from panvec.training.start import start
 from panvec.training.step import Objective, average_gradients, backward
+from panvec.training.tasks import Place, media_of, read_tasks
 
 RECIPE = "recipe.json"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run finds and keeps things, and how it is run."""
-
-    data: tuple[Path, ...]
-    """Folders in which the recipe's data is looked for, in order."""
-    run: Path
-    cache: Path
-    threads: int | None = None
-    shard: bool = False
-    """Parameters split over the processes (FSDP) instead of a copy in each."""
-
-    def root(self, path: str) -> Path:
-        """The folder that holds a source of the recipe.
-
-        Raises:
-            InputError: none does.
-        """
-        for folder in self.data:
-            if (folder / path).exists() or ("{" in path and (folder / path).parent.is_dir()):
-                return folder
-        raise InputError(f"there is no {path} in {', '.join(map(str, self.data))}: build it, or name its parent with --data")
 
 
 class Training:
@@ -234,7 +208,14 @@ class Training:
         else:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
             model = self.recipe.model
-            start(self.learner, first, gate=model.gate, ridge=model.ridge, class_weight=model.class_weight)
+            start(
+                self.learner,
+                first,
+                gate=model.gate,
+                ridge=model.ridge,
+                class_weight=model.class_weight,
+                class_gain=model.class_gain,
+            )
         device = _device()
         self.learner.to(device), self.objective.to(device)
         if self.place.shard:
@@ -327,30 +308,6 @@ def encode_sides(learner: NanoLearner | HubLearner, sides: list[Side], prompt: s
     return np.concatenate([learner(learner.prepare(part, [prompt] * len(part))).cpu().numpy() for part in parts])
 
 
-def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
-    """The training pairs of every task that a stage draws or another task takes texts from.
-
-    Raises:
-        InputError: a source is missing, or holds no training pairs.
-    """
-    used = {name for stage in recipe.stages for name in stage.mixture}
-    while more := {others for name in used if (others := recipe.tasks[name].others)} - used:
-        used |= more
-    found = {}
-    for name in sorted(used):
-        sources = [recipe.sources[source] for source in recipe.tasks[name].data]
-        pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
-        if not pairs and not recipe.tasks[name].classes:
-            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
-        found[name] = pairs
-    return found
-
-
-def root_of(spec: SourceSpec, place: Place) -> Path:
-    """The folder from which a source's path is seen."""
-    return Path() if spec.allow_network else place.root(spec.path)
-
-
 def stage_schedule(recipe: Recipe, number: int, counts: dict[str, int]) -> Schedule:
     """The batches of one stage."""
     stage = recipe.stages[number]
@@ -371,12 +328,6 @@ def share_of_rate(name: str, rates: dict[str, float]) -> float:
     """The share of the stage's learning rate that a parameter has: by the longest beginning of its name, else 1."""
     fitting = [beginning for beginning in rates if name.startswith(beginning)]
     return rates[max(fitting, key=len)] if fitting else 1.0
-
-
-def media_of(pair: Pair) -> list[PartKey]:
-    """The media in a pair."""
-    sides = (pair.query, *pair.positives, *pair.negatives)
-    return [key for side in sides if not is_text(side) for key in side if key[0] != "text"]
 
 
 def _join_processes() -> tuple[int, int]:

@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from panvec.content import Content, Limits, Text
 from panvec.data.pairs import Side
-from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
+from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
 from panvec.models.nano.module import NanoModule
 from panvec.models.nano.sequence import Array
+from panvec.models.parts import typed_parts
 from panvec.training.prepared import CELL, MARKER, STATE, WORD, Augmentation, Prepared, Preparer
 
 IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
@@ -44,7 +46,7 @@ class Item:
     spoken: bool
     """Whether there are words in it, `<s>` and `</s>` apart."""
     key: Hashable = None
-    """What the item was made from."""
+    """What the item was made from; None where that is not known, and nothing is kept of it."""
 
 
 class NanoLearner(nn.Module):
@@ -102,6 +104,20 @@ class NanoLearner(nn.Module):
         sums = iter(self.preparer.pooled([(prompt, side[0][1]) for side, prompt, _ in each if is_text(side)]))
         return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt, draw) for side, prompt, draw in each]
 
+    def contents(self, contents: list[Content]) -> list[Pooled | Item]:
+        """What `forward` takes, of contents of any source, with the prompt of a content whose task is not known.
+
+        Raises:
+            PanvecError: a part cannot be read or is over a limit.
+        """
+        prompt, parts = PROMPTS[None], [list(typed_parts(content, Limits())) for content in contents]
+        alone = [each[0].text if len(each) == 1 and isinstance(each[0], Text) else None for each in parts]
+        sums = iter(self.preparer.pooled([(prompt, text) for text in alone if text is not None]))
+        return [
+            self._assembled([self.preparer.medium(part) for part in each], prompt) if text is None else Pooled(next(sums))
+            for each, text in zip(parts, alone, strict=True)
+        ]
+
     def keep_head(self) -> None:
         """Remember the head as it is: the space in which `before_training` gives texts."""
         self.first_head.copy_(torch.cat([self.model.head.weight.T, self.model.head.bias[None]]))
@@ -135,22 +151,22 @@ class NanoLearner(nn.Module):
     def _item(self, side: Side, prompt: str, augmentation: Augmentation | None) -> Item:
         key = side, prompt, augmentation
         if key not in self._items:
-            item = self._made(side, prompt, augmentation)
+            parts = [self.preparer.part(part, augmentation) for part in side]
+            item = replace(self._assembled(parts, prompt), key=(side, prompt, augmentation))
             if self._held is None:
                 return item
             self._items[key] = item
         return self._items[key]
 
-    def _made(self, side: Side, prompt: str, augmentation: Augmentation | None) -> Item:
+    def _assembled(self, parts: list[Prepared], prompt: str) -> Item:
         trunk = self.config.trunk
-        parts = [self.preparer.part(key, augmentation) for key in side]
         spoken = any((part.kinds == WORD).any() for part in parts)
         before = [trunk.begin_id, *(self.preparer.ids(prompt.rstrip()) if spoken else ())]
         joined = _join([_words(before), *parts, _words([trunk.end_id])])
         if len(joined) > trunk.positions:
             joined = _cut(joined, trunk.positions)
         words = self.preparer.engine.words(joined.rows[joined.kinds == WORD])
-        return Item(joined, words, spoken, (side, prompt if spoken else "", augmentation))
+        return Item(joined, words, spoken)
 
     def hold_trunk(self, hold: bool) -> None:
         """Whether the trunk's sums of media stay as they are from now on, and are computed once: only skips and head learn."""
@@ -246,6 +262,12 @@ class NanoLearner(nn.Module):
 
     def _index(self, array: list[int] | NDArray[np.generic]) -> Tensor:
         return torch.as_tensor(np.asarray(array)).to(self.device)
+
+
+def mean_text(texts: list[Pooled]) -> Pooled:
+    """What lies between texts: the mean of their unit vectors before the head."""
+    rows = np.stack([text.sums for text in texts])
+    return Pooled((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(0))
 
 
 def is_text(side: Side) -> bool:

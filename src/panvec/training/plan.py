@@ -13,10 +13,11 @@ import numpy as np
 from panvec.data.pairs import Pair
 from panvec.training.batches import Batches, texts_of
 from panvec.training.log import Log
-from panvec.training.loop import Place, Training, media_of, read_tasks
+from panvec.training.loop import Training
 from panvec.training.recipe import Recipe
 from panvec.training.schedule import Draw
 from panvec.training.step import backward
+from panvec.training.tasks import Place, media_of, read_tasks
 
 _TRIED = 24
 

@@ -21,8 +21,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from panvec.content import Audio, Image, Limits, Part, Text
-from panvec.data.augment import Chain, drawn, drawn_key, picture_augmentation, sound_augmentation
+from panvec.content import Audio, Image, Limits, Medium, Part, Text
+from panvec.data.augment import Chain, drawn, drawn_key, picture_augmentation, sound_augmentation, thumbnail
 from panvec.data.pairs import PARTS, PartKey
 from panvec.media.audio import read_audio
 from panvec.media.image import read_image
@@ -72,12 +72,15 @@ class Augmentation:
 
     seed: int
     letters: bool = False
+    small: bool = False
+    """A thumbnail of a picture, and a sound as it is."""
 
     def of(self, modality: str) -> tuple[Chain[Any], int] | None:
         """The transform of a modality and the draw's seed, if it has one."""
         if modality == "image":
-            return picture_augmentation(letters=self.letters), self.seed
-        return (sound_augmentation(), self.seed) if modality == "audio" else None
+            chain = thumbnail if self.small else picture_augmentation
+            return chain(letters=self.letters), self.seed
+        return (sound_augmentation(), self.seed) if modality == "audio" and not self.small else None
 
 
 class Recorder:
@@ -200,6 +203,16 @@ class Preparer:
             self._bytes += sum(array.nbytes for array in vars(part).values())
             self._kept[key, augmentation] = part
         return self._kept[key, augmentation]
+
+    def medium(self, part: Part) -> Prepared:
+        """A part of any source, from the cache if it is a file.
+
+        Raises:
+            PanvecError: it cannot be read or is over a limit.
+        """
+        if isinstance(part, Medium) and isinstance(part.source, str | os.PathLike):
+            return self.part((part.modality, os.fsdecode(part.source)))
+        return self._made(part)
 
     def prepare(self, key: PartKey, augmentation: Augmentation | None = None) -> Path:
         """The file in the cache that holds a medium, made if it is not there. Raises as `part` does."""

@@ -7,16 +7,18 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from panvec.content import Content
 from panvec.data.pairs import Side
-from panvec.errors import InputError
+from panvec.errors import InputError, PanvecError
 from panvec.evaluation import Score, evaluate_local
-from panvec.models.embedder import Embedder
+from panvec.evaluation.vectors import Embeds
+from panvec.models.embedder import Embedder, Vector
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
@@ -68,12 +70,11 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
     scored: dict[tuple[int, ...], list[Score]] = {}
     for key, tensors in candidates.items():
         training.load(tensors)
-        _write(training, out)
-        scored[key] = development_scores(training, out, "torch", limit)
+        scored[key] = development_scores(training, _Trained(training.learner), limit)
     chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
     training.load(candidates[chosen])
     _write(training, out)
-    found = Released(out, chosen, scored[chosen], development_scores(training, out, "onnx", limit))
+    found = Released(out, chosen, scored[chosen], development_scores(training, _embedder(training, out), limit))
     (out / CARD).write_text(model_card(training, found), encoding="utf-8")
     (out / "scores.json").write_text(json.dumps([vars(score) for score in found.after], indent=1), encoding="utf-8")
     return found
@@ -83,15 +84,37 @@ def _release_hub(training: Training, learner: HubLearner, out: Path, step: int, 
     """The last checkpoint with its adapters merged; nothing is quantised, so scores before and after are the same."""
     training.load(checkpoint.model(training.place.run, step))
     learner.save(out)
-    scores = development_scores(training, out, "torch", limit)
+    scores = development_scores(training, _embedder(training, out), limit)
     return Released(out, (step,), scores, scores)
 
 
-def development_scores(training: Training, folder: Path, engine: Any, limit: int | None = None) -> list[Score]:
-    """The scores of released weights on the recipe's development sets."""
-    if not training.recipe.dev:
-        return []
-    embedder = Embedder(folder, engine=engine, threads=training.place.threads)
+class _Trained:
+    """A nano under training as something that embeds: the towers and texts come from the training's cache."""
+
+    space_id = "under training"
+
+    def __init__(self, learner: NanoLearner) -> None:
+        self.learner, self.dims = learner, learner.config.dims
+
+    @torch.inference_mode()
+    def embed(self, inputs: list[Content], *, on_error: Literal["return"]) -> list[Vector | PanvecError]:
+        """A vector or the error of each."""
+        self.learner.eval()
+        self.learner.hold_trunk(False)
+        try:
+            return [*self.learner(self.learner.contents(inputs)).cpu().numpy()]
+        except PanvecError as error:
+            if len(inputs) == 1:
+                return [error]
+            return [found for each in inputs for found in self.embed([each], on_error=on_error)]
+
+
+def _embedder(training: Training, folder: Path) -> Embedder:
+    return Embedder(folder, threads=training.place.threads)
+
+
+def development_scores(training: Training, embedder: Embeds, limit: int | None = None) -> list[Score]:
+    """The scores of an embedder on the recipe's development sets."""
     scores: list[Score] = []
     for dev in training.recipe.dev:
         scores += evaluate_local(

@@ -41,14 +41,23 @@ _NOISE = 1e-4
 
 
 def start(
-    learner: NanoLearner, pairs: list[Pair], *, gate: float, ridge: float, class_weight: float, weights: Path = WEIGHTS
+    learner: NanoLearner,
+    pairs: list[Pair],
+    *,
+    gate: float,
+    ridge: float,
+    class_weight: float,
+    class_gain: float = 1.0,
+    weights: Path = WEIGHTS,
 ) -> None:
     """Fit the connectors to pairs of one medium and texts, in either order, and the head to both."""
     learner.eval()
     _start_tokens(learner, gate, weights)
     described = _described(pairs)
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
-    said = _fit_vision(learner, pictures, ridge, class_weight, class_names(weights)) if pictures else torch.empty(0, DIM)
+    said = torch.empty(0, DIM)
+    if pictures:
+        said = _fit_vision(learner, pictures, ridge, class_weight, class_gain, class_names(weights))
     if sounds:
         _fit_audio(learner, sounds, ridge)
     distinct = sorted({text for _, texts in described for text in texts[:1]})
@@ -98,12 +107,19 @@ def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
 
 
 def _fit_vision(
-    learner: NanoLearner, described: list[Described], ridge: float, class_weight: float, names: list[list[str]]
+    learner: NanoLearner,
+    described: list[Described],
+    ridge: float,
+    class_weight: float,
+    class_gain: float,
+    names: list[list[str]],
 ) -> Tensor:
     """Pictures by their texts, and the tower's own classes by their names. Where the pictures should be `[pictures, 384]`.
 
     A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
     as pictures vary (under a shared covariance that is where a class's mean lies), `class_weight` real pictures' worth.
+    A class lies beside the mean of pictures as its names lie beside the mean of names: what all names share and captions
+    do not (a third of a vector) would make all pictures alike.
     """
     connector = learner.model.vision
     items = _items(learner, described)
@@ -115,25 +131,26 @@ def _fit_vision(
     once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
     texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
     classes = _mean_texts(learner, [[f"a photo of a {name}" for name in each] for each in names])
+    beside = classes - classes.mean(0)
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
         made_up = class_cells(features, connector.classifier.weight)
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if class_weight else []
-        target = torch.cat([texts, classes]) if class_weight else texts
+        target = torch.cat([texts, texts.mean(0) + beside]) if class_weight else texts
         target = _missing(learner, items, target, "cells")
         bias = target[: len(texts)].mean(0)
         x = (_means(items, "cells") - connector.mean) * connector.gain
         shares = torch.stack(
             [connector.classifier(torch.from_numpy(i.prepared.cells).float()).softmax(-1).mean(0) for i in items]
         )
-        known = (classes - texts.mean(0)) * _CLASS_SCALE
+        known = beside * _CLASS_SCALE
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), class_weight).sqrt()[:, None]
         joined = torch.cat([x, shares @ known], 1) * weights
         fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted[: x.shape[1]].T)
-        connector.class_skips.copy_(known @ fitted[x.shape[1] :])
+        connector.class_skips.copy_(class_gain * known @ fitted[x.shape[1] :])
     return texts
 
 
