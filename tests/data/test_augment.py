@@ -19,11 +19,13 @@ from panvec.data.augment import (
     Jitter,
     Noise,
     Shift,
+    Shrink,
     Speed,
     drawn,
     drawn_key,
     picture_augmentation,
     sound_augmentation,
+    thumbnail,
     write_film,
 )
 from panvec.errors import InputError
@@ -31,7 +33,7 @@ from panvec.media.video import read_video
 
 pictures = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda size: arrays(np.uint8, (*size, 3)))
 seeds = st.integers(0, 2**32)
-PICTURES = [Crop(), Flip(), Jitter(), picture_augmentation(), picture_augmentation(letters=True)]
+PICTURES = [Crop(), Flip(), Jitter(), picture_augmentation(), picture_augmentation(letters=True), Shrink(), thumbnail()]
 SOUNDS = [Noise(), Shift(), Speed(), Gain(), sound_augmentation()]
 
 
@@ -47,6 +49,21 @@ def test_pictures_stay_pictures_and_draws_repeat(transform: Chain, picture: np.n
     assert all(0 < new <= old for new, old in zip(once.shape, picture.shape, strict=True))
     assert np.array_equal(once, again)
     assert np.array_equal(picture, before)
+
+
+def test_a_thumbnail_is_as_small_as_asked_and_shows_the_same() -> None:
+    picture = np.zeros((300, 450, 3), np.uint8)
+    picture[:, 225:] = 200
+    sides = {drawn(Shrink((24, 128)), picture, seed).shape for seed in range(60)}
+    assert all(24 <= height <= 128 and abs(width - 1.5 * height) <= 1 for height, width, _ in sides)
+    assert min(sides)[0] < 35
+    assert max(sides)[0] > 90
+    small = drawn(Shrink((24, 24)), picture, 0)
+    assert small.shape == (24, 36, 3)
+    assert np.array_equal(small[:, 0], np.zeros((24, 3)))
+    assert np.array_equal(small[:, -1], np.full((24, 3), 200))
+    with pytest.raises(InputError, match="side is"):
+        Shrink((0, 24))
 
 
 @pytest.mark.parametrize("transform", SOUNDS, ids=lambda transform: transform.key)

@@ -22,7 +22,16 @@ seed: 3
 model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}}}
 sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
 tasks:
-  photos: {{data: [photos], batch: 6, swap: true, others: photos, others_count: 4, others_share: 0.5, loss: {{matching: 0.1}}}}
+  photos:
+    data: [photos]
+    batch: 6
+    swap: true
+    thumbnails: 1
+    blended: 0.5
+    others: photos
+    others_count: 4
+    others_share: 0.5
+    loss: {{matching: 0.1}}
   tones:
     {{data: [tones], batch: 4, augmented: 1, prompt_dropout: 0.5, loss: {{learn_temperature: true, spread_out: 0.1}}}}
 stages:

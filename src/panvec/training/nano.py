@@ -46,7 +46,7 @@ class Item:
     spoken: bool
     """Whether there are words in it, `<s>` and `</s>` apart."""
     key: Hashable = None
-    """What the item was made from; None where that is not known, and nothing is kept of it."""
+    """What the item was made from, by which a held trunk knows it again; None of what `NanoLearner.contents` makes."""
 
 
 class NanoLearner(nn.Module):
@@ -105,7 +105,7 @@ class NanoLearner(nn.Module):
         return [Pooled(next(sums)) if is_text(side) else self._item(side, prompt, draw) for side, prompt, draw in each]
 
     def contents(self, contents: list[Content]) -> list[Pooled | Item]:
-        """What `forward` takes, of contents of any source, with the prompt of a content whose task is not known.
+        """What `forward` takes, of contents of any source, with the prompt of an unknown task. Not for a held trunk.
 
         Raises:
             PanvecError: a part cannot be read or is over a limit.
