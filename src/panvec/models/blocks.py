@@ -18,7 +18,7 @@ from panvec.media.image import RGB, is_animated, read_image
 from panvec.media.video import Clip, Frame, read_video
 from panvec.models.embedder import WHOLE, Span
 from panvec.models.facts import Facts
-from panvec.models.parts import TypedPart, typed_parts
+from panvec.models.parts import Once, TypedPart, typed_parts
 
 HZ = 16_000
 """The rate of all sound that a processor is given."""
@@ -77,16 +77,20 @@ class Reader:
         self.name, self.facts, self.modalities = name, facts, modalities
         self.cut, self.capacity = cut, capacity
 
-    def whole(self, content: Content, limits: Limits) -> list[Block]:
-        """A content as blocks in order, to be embedded as one: a video is frames of all of it.
+    def once(self, limits: Limits) -> Once[list[Block]]:
+        """Of a part, its blocks, to be embedded as one: a video is frames of all of it."""
+        return Once(
+            lambda part: [block for unit in self._units(part, limits, self.capacity, whole=True) for block in unit.blocks]
+        )
+
+    def whole(self, content: Content, limits: Limits, read: Once[list[Block]] | None = None) -> list[Block]:
+        """A content as blocks in order, to be embedded as one; its parts as `read` (of `once`), where that is shared.
 
         Raises:
             PanvecError: a part cannot be read, is over a limit, or is of a modality that the model does not take.
         """
         parts = [self._checked(part, limits) for part in typed_parts(content, limits)]
-        return [
-            block for part in parts for unit in self._units(part, limits, self.capacity, whole=True) for block in unit.blocks
-        ]
+        return [block for blocks in map(read or self.once(limits), parts) for block in blocks]
 
     def units(self, part: TypedPart, limits: Limits, tokens: int) -> list[Unit]:
         """A part as units of at most `tokens` of text, a page, or `sound_seconds`.
@@ -116,6 +120,10 @@ class Reader:
     def _text(self, text: str, name: str, limits: Limits, tokens: int) -> Iterator[Unit]:
         if len(text) > limits.text_bytes:
             raise LimitError(f"{name} has {len(text)} characters, over the limit of {limits.text_bytes}: split it")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError("text with half of a surrogate pair: decode it with errors='replace'") from None
         for piece, start, end in self.cut(text, tokens):
             yield Unit(Span("text", start, end), [Block("text", text=piece, continues=start > 0)])
 

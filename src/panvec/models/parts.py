@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text, Video
 from panvec.media.kinds import detect
 from panvec.media.source import resolve
 
 TypedPart: TypeAlias = "Text | Image | Audio | Video | Document"
+MadeT = TypeVar("MadeT")
+
+
+class Once(Generic[MadeT]):
+    """Makes something of a part, but once of a medium that contents in a row share: one is kept at a time.
+
+    Shared is the same `Image`, `Audio`, `Video` or `Document` object.
+    """
+
+    def __init__(self, make: Callable[[TypedPart], MadeT]) -> None:
+        self._make = make
+        self._last: tuple[TypedPart, MadeT] | None = None
+
+    def __call__(self, part: TypedPart) -> MadeT:
+        """What is made of `part`."""
+        if isinstance(part, Text):
+            return self._make(part)
+        if self._last is None or self._last[0] is not part:
+            self._last = None
+            self._last = part, self._make(part)
+        return self._last[1]
 
 
 def typed_parts(content: Content, limits: Limits) -> Iterator[TypedPart]:

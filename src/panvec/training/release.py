@@ -59,32 +59,37 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
     _claim(out)
     if isinstance(training.learner, HubLearner):
         return _release_hub(training, training.learner, out, steps[-1], limit)
-    newest = (steps[-1],)
-    candidates: dict[tuple[int, ...], dict[str, Tensor]] = {newest: checkpoint.model(training.place.run, steps[-1])}
-    recipe = training.recipe
-    if recipe.soup is not None:
-        last = tuple(step for step in steps if step % recipe.soup.every == 0)[-recipe.soup.checkpoints :]
-        if len(last) > 1:
-            candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
-
-    scored: dict[tuple[int, ...], list[Score]] = {}
-    for key, tensors in candidates.items():
-        training.load(tensors)
-        scored[key] = development_scores(training, _Trained(training.learner), limit)
-    chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
-    training.load(candidates[chosen])
+    chosen, before = choose(training, training.learner, limit)
     _write(training, out)
-    found = Released(out, chosen, scored[chosen], development_scores(training, _embedder(training, out), limit))
+    after = development_scores(training, Embedder(out, threads=training.place.threads), limit)
+    found = Released(out, chosen, before, after)
     (out / CARD).write_text(model_card(training, found), encoding="utf-8")
     (out / "scores.json").write_text(json.dumps([vars(score) for score in found.after], indent=1), encoding="utf-8")
     return found
+
+
+def choose(training: Training, learner: NanoLearner, limit: int | None = None) -> tuple[tuple[int, ...], list[Score]]:
+    """Load a run's last checkpoint, or the soup of its last ones if that is no worse: their steps and development scores."""
+    steps = checkpoint.steps(training.place.run)
+    candidates: dict[tuple[int, ...], dict[str, Tensor]] = {(steps[-1],): checkpoint.model(training.place.run, steps[-1])}
+    if (recipe_soup := training.recipe.soup) is not None:
+        last = tuple(step for step in steps if step % recipe_soup.every == 0)[-recipe_soup.checkpoints :]
+        if len(last) > 1:
+            candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
+    scored: dict[tuple[int, ...], list[Score]] = {}
+    for key, tensors in candidates.items():
+        training.load(tensors)
+        scored[key] = development_scores(training, _Trained(learner), limit)
+    chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
+    training.load(candidates[chosen])
+    return chosen, scored[chosen]
 
 
 def _release_hub(training: Training, learner: HubLearner, out: Path, step: int, limit: int | None) -> Released:
     """The last checkpoint with its adapters merged; nothing is quantised, so scores before and after are the same."""
     training.load(checkpoint.model(training.place.run, step))
     learner.save(out)
-    scores = development_scores(training, _embedder(training, out), limit)
+    scores = development_scores(training, Embedder(out, threads=training.place.threads), limit)
     return Released(out, (step,), scores, scores)
 
 
@@ -107,10 +112,6 @@ class _Trained:
             if len(inputs) == 1:
                 return [error]
             return [found for each in inputs for found in self.embed([each], on_error=on_error)]
-
-
-def _embedder(training: Training, folder: Path) -> Embedder:
-    return Embedder(folder, threads=training.place.threads)
 
 
 def development_scores(training: Training, embedder: Embeds, limit: int | None = None) -> list[Score]:

@@ -12,7 +12,7 @@ from panvec.models.blocks import Block, Reader
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector
 from panvec.models.facts import Facts
 from panvec.models.hub.runner import Made, Runner, Window
-from panvec.models.parts import typed_parts
+from panvec.models.parts import Once, typed_parts
 from panvec.tasks import Task
 
 _TOGETHER = 4
@@ -56,9 +56,9 @@ class HubModel:
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
-        step = _TOGETHER * self.runner.batch
+        step, read = _TOGETHER * self.runner.batch, self.reader.once(limits)
         for start in range(0, len(contents), step):
-            prepared = [self._prepare(content, limits) for content in contents[start : start + step]]
+            prepared = [self._prepare(content, limits, read) for content in contents[start : start + step]]
             made = iter(self.runner.run([p for p in prepared if isinstance(p, Window)], self.prompts[task]))
             for item in prepared:
                 row = next(made) if isinstance(item, Window) else item
@@ -104,9 +104,9 @@ class HubModel:
     def _fits(self, window: Window, prompt: str) -> bool:
         return self.runner.tokens(window, prompt) <= min(self.runner.limit, _SEGMENT + _RESERVED)
 
-    def _prepare(self, content: Content, limits: Limits) -> Window | PanvecError:
+    def _prepare(self, content: Content, limits: Limits, read: Once[list[Block]]) -> Window | PanvecError:
         try:
-            return Window(content.name, tuple(self.reader.whole(content, limits)))
+            return Window(content.name, tuple(self.reader.whole(content, limits, read)))
         except PanvecError as error:
             return error
 

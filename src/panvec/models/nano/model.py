@@ -18,7 +18,7 @@ from panvec.models.nano.engine import Engine
 from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
 from panvec.models.nano.sequence import Sequence as Tokens
 from panvec.models.nano.weights import dequantize, read_tensors
-from panvec.models.parts import typed_parts
+from panvec.models.parts import Once, TypedPart, typed_parts
 from panvec.tasks import Task
 
 _TOGETHER = 64
@@ -52,8 +52,9 @@ class Nano:
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
+        built = self._built(limits)
         for start in range(0, len(contents), _TOGETHER):
-            prepared = [self._prepare(content, limits) for content in contents[start : start + _TOGETHER]]
+            prepared = [self._prepare(content, limits, built) for content in contents[start : start + _TOGETHER]]
             vectors = iter(self._vectors([p for p in prepared if isinstance(p, Positions)], PROMPTS[task]))
             for item in prepared:
                 yield next(vectors) if isinstance(item, Positions) else item
@@ -72,10 +73,9 @@ class Nano:
     def describe(self, content: Content, task: Task | None, limits: Limits) -> Description:
         """What the content would become."""
         parts = []
-        whole = Tokens(self.config.dim)
+        whole, built = Tokens(self.config.dim), self._built(limits)
         for part in typed_parts(content, limits):
-            sequence = Tokens(self.config.dim)
-            self._builder.add(part, sequence, limits)
+            sequence = built(part)
             units = [str(span) for span, _ in sequence.units if str(span)]
             detail = units[0] if len(units) == 1 else f"{len(units)} units, {units[0]} to {units[-1]}" if units else ""
             parts.append(PartDescription(part.modality, part.name, detail, len(sequence)))
@@ -84,21 +84,32 @@ class Nano:
         cut = self.windows(positions, PROMPTS[task])
         return Description(parts, len(whole) + len(self._frame_of(positions, PROMPTS[task])), len(cut))
 
-    def _prepare(self, content: Content, limits: Limits) -> Positions | PanvecError:
+    def _prepare(self, content: Content, limits: Limits, built: Once[Tokens]) -> Positions | PanvecError:
         try:
-            return self.build(content, limits).whole()
+            return self.build(content, limits, built).whole()
         except PanvecError as error:
             return error
 
-    def build(self, content: Content, limits: Limits) -> Tokens:
-        """The positions of a content, decoded and seen and heard.
+    def _built(self, limits: Limits) -> Once[Tokens]:
+        """Of a part, its positions, decoded and seen and heard."""
+
+        def make(part: TypedPart) -> Tokens:
+            sequence = Tokens(self.config.dim)
+            self._builder.add(part, sequence, limits)
+            return sequence
+
+        return Once(make)
+
+    def build(self, content: Content, limits: Limits, built: Once[Tokens] | None = None) -> Tokens:
+        """The positions of a content, decoded and seen and heard; of its parts as `built`, where that is shared.
 
         Raises:
             PanvecError: a part cannot be read or is over a limit.
         """
+        built = built or self._built(limits)
         sequence = Tokens(self.config.dim)
         for part in typed_parts(content, limits):
-            self._builder.add(part, sequence, limits)
+            sequence.units += built(part).units
             if len(sequence) > limits.tokens:
                 raise LimitError(f"{content.name} has over {limits.tokens} tokens: split it, or raise Limits(tokens=...)")
         return sequence
