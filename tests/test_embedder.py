@@ -124,6 +124,15 @@ def test_the_order_of_parts_matters_and_a_mix_is_no_average(embedder: Embedder, 
     assert cosine(first, alone / np.linalg.norm(alone)) < 0.9995
 
 
+def test_contents_may_share_a_medium(embedder: Embedder, media: Path) -> None:
+    for kind, name in ((Image, "dog-ball.jpg"), (Audio, "dog-bark.ogg"), (Video, "sunset-hills.mov")):
+        one = kind(media / name)
+        shared = embedder.embed([one, Content("a dog: ", one), Content(one, one), "between", one])
+        apart = [kind(media / name) for _ in range(5)]
+        wanted = embedder.embed([apart[0], Content("a dog: ", apart[1]), Content(*apart[2:4]), "between", apart[4]])
+        np.testing.assert_allclose(shared, wanted, atol=1e-6)
+
+
 def test_every_kind_of_source_gives_the_same_vector(embedder: Embedder, media: Path) -> None:
     path = media / "kitten-yarn.jpg"
     data = path.read_bytes()

@@ -1,7 +1,9 @@
 """Data folders and embedders for the tests of evaluation."""
 
+import cProfile
 import itertools
 import json
+import pstats
 import wave
 import zlib
 from pathlib import Path
@@ -14,6 +16,19 @@ from panvec import Audio, Content, Embedder, Image, MediaError, Text, Video
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "white")
 PITCHES = {"low": 110, "high": 3000}
+
+
+class Calls(cProfile.Profile):
+    """Counts the calls of the functions of some names inside a `with`."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        self.names = names
+
+    @property
+    def counts(self) -> dict[str, int]:
+        stats = pstats.Stats(self).stats  # type: ignore[attr-defined]
+        return {name: sum(calls for (_, _, found), (_, calls, *_) in stats.items() if found == name) for name in self.names}
 
 
 def write_rows(file: Path, rows: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from command import Run
 from folders import (
     COLOURS,
+    Calls,
     Constant,
     Planted,
     Shy,
@@ -17,12 +18,15 @@ from folders import (
     picture,
     pictured,
     spoken,
+    tone,
     write_rows,
 )
 
 from panvec import Audio, Embedder, Image, InputError, MediaError, ModelError
 from panvec.data.readers import SourceSpec, open_source
 from panvec.evaluation import Report, Score, evaluate_local
+from panvec.evaluation.data import Selection, read_data
+from panvec.evaluation.rows import Pair
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -97,6 +101,8 @@ def test_every_kind_of_row_with_the_real_model(embedder: Embedder, tmp_path: Pat
     assert [data["split"] for data in kept["data"]] == ["dev", None, None, None]
     assert {"panvec", "numpy", "python"} <= set(kept["versions"])
     assert kept["machine"]["cores"]
+    assert kept["limits"]["video_frames"] == embedder.limits.video_frames
+    assert {"split", "where", "limit", "seed", "dev_share", "by"} <= set(kept)
 
 
 def test_the_same_again(tmp_path: Path) -> None:
@@ -116,6 +122,24 @@ def test_everything_is_embedded_once(tmp_path: Path) -> None:
     assert "red.png" in planted.asked
     assert "a plain + red.png" in planted.asked
     assert "video (2, 48, 48, 3) [[255, 0, 0], [0, 128, 0]]" in planted.asked
+
+
+def test_media_are_decoded_once_a_run(embedder: Embedder, tmp_path: Path) -> None:
+    rows = []
+    for number in range(70):
+        picture(tmp_path / "c/images" / f"{number}.png", f"rgb({number}, 9, 9)")
+        captions = [f"number {number} of all"] + ["red"] * (number > 2)
+        rows.append({"image": f"{number}.png", "captions": captions, "label": number % 2})
+    write_rows(tmp_path / "c/captions.jsonl", rows)
+    for name, hz in (("low", 110), ("high", 3000)):
+        tone(tmp_path / "s/audio" / f"{name}.wav", hz)
+    write_rows(
+        tmp_path / "s/captions.jsonl", [{"audio": f"{n}.wav", "captions": [f"a {n} tone", "a tone"]} for n in ("low", "high")]
+    )
+    with Calls("read_image", "log_mel") as calls:
+        tasks = {score.task for score in evaluate_local(tmp_path, embedder).scores}
+    assert {"half caption + image to other captions", "half caption + audio to other captions"} <= tasks
+    assert calls.counts == {"read_image": 70, "log_mel": 2}
 
 
 def test_the_mixed_pool_and_half_captions_equal_plain_loops(tmp_path: Path) -> None:
@@ -289,12 +313,27 @@ def test_videos_are_captioned_and_labelled(embedder: Embedder, tmp_path: Path) -
         ("[1]", "is a list"),
         ('{"image": "a.png"}', "make no task"),
         ('{"image": "a.png", "audio": "a.wav", "captions": ["x"]}', "make no task"),
+        ('{"sentence1": ["a", "b"], "sentence2": ["c"]}', "2 first sentences and 1 second"),
+        ('{"sentence1": "a", "sentence2": "c", "score": "high"}', "'high' is no score"),
     ],
 )
 def test_rows_that_cannot_be_understood(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "captions.jsonl").write_text(line)
     with pytest.raises(MediaError, match=message):
         evaluate_local(tmp_path, Planted())
+
+
+def test_fields_without_a_value_are_no_fields(tmp_path: Path) -> None:
+    write_rows(tmp_path / "captions.jsonl", [{"audio": "a.wav", "text": "hello", "image": None}])
+    write_rows(tmp_path / "labels.jsonl", [{"image": "a.png", "captions": ["x"], "label": None}])
+    tasks = {score.task for score in evaluate_local(tmp_path, Planted()).scores}
+    assert tasks == {"speech to text", "text to image", "image to text", "text to image, mixed pool"}
+
+
+def test_translations_stay_beside_their_texts(tmp_path: Path) -> None:
+    write_rows(tmp_path / "captions.jsonl", [{"sentence1": ["a", " ", "c"], "sentence2": ["x", "y", "z"]}])
+    ((data,), _) = read_data(tmp_path, Selection())
+    assert data.rows == [Pair("a", "x", None), Pair("c", "z", None)]
 
 
 def test_wrong_calls(tmp_path: Path) -> None:

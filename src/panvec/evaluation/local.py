@@ -18,6 +18,7 @@ from panvec.evaluation.score import Score
 from panvec.evaluation.settings import surroundings
 from panvec.evaluation.tasks import TEMPLATES, CaptionRetrieval, Shows, tasks_of
 from panvec.evaluation.vectors import Embeds, Progress, Vectors, contents_of
+from panvec.models.embedder import Embedder
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def evaluate_local(
     by: str | None = None,
     progress: Progress | None = None,
     agree: Callable[[list[Content]], object] | None = None,
+    vectors: Vectors | None = None,
 ) -> Report:
     """Score an embedder on a data folder, or on each one in a folder of them; docs/evaluation.md has their format.
 
@@ -79,6 +81,7 @@ def evaluate_local(
         by: a field, such as a language: the rows of each of its values are also scored among themselves.
         agree: is told all that will be embedded before anything is, and may raise: what a hosted model costs is known then.
         progress: is told items embedded, items in all, and the name of the one at work.
+        vectors: of this embedder, where what is embedded is kept; by default for this evaluation alone.
 
     Raises:
         InputError: no row is chosen, an unknown dimension, a wrong template.
@@ -91,7 +94,7 @@ def evaluate_local(
     named = {kind: tuple(templates or default) for kind, default in TEMPLATES.items()}
     data, notes = read_data(folder, selection)
     tasks = [task for each in data for task in tasks_of(each, named)]
-    vectors = Vectors(embedder)
+    vectors = Vectors(embedder) if vectors is None else vectors
     seen = {precision: vectors.at(precision) for precision in dict.fromkeys(precisions)}
     items = list(dict.fromkeys(item for task in tasks for item in task.items))
     if agree:
@@ -110,16 +113,13 @@ def evaluate_local(
     settings = {
         "space_id": embedder.space_id,
         "data": [_describe(each) for each in data],
-        "split": split,
-        "where": dict(selection.where),
-        "limit": limit,
-        "seed": seed,
+        **asdict(selection),
+        "limits": asdict(embedder.limits) if isinstance(embedder, Embedder) else None,
         "resamples": RESAMPLES,
         "embedder_task": None,
         "templates": named,
         "dims": list(dims),
         "precisions": list(seen),
-        "by": by,
         "embedded": len(vectors),
         "seconds": round(time.monotonic() - began, 3),
         "seconds_in_model": round(vectors.seconds, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -77,10 +78,11 @@ class Reader:
         Raises:
             MediaError: its fields make no task, or neighbours have different files of a name.
         """
+        record = {name: value for name, value in record.items() if value is not None}
         if isinstance(record.get("images"), list) and record["images"] and "instructions" in record:
             return self._pictured(record, place)
         if "sentence1" in record and "sentence2" in record:
-            return _pair(record)
+            return _pairs(record, place)
         media = {kind: File(kind, self._find(kind, str(record[kind]), place)) for kind in FOLDERS if kind in record}
         if "audio" in media and "text" in record:
             return [Spoken(media["audio"], text, media.get("image")) for text in _texts(record["text"])]
@@ -111,24 +113,37 @@ class Reader:
         return list({path.resolve(): path for path in paths if path.is_file()}.values())
 
 
-def class_name(record: Record) -> str:
+def class_name(record: Record) -> str | None:
     """The name of the class of a row with a label."""
-    return str(record.get("class_name") or record["label"])
+    label = record.get("label")
+    return None if label is None else str(record.get("class_name") or label)
 
 
-def _pair(record: Record) -> list[Row]:
-    firsts, seconds = _texts(record["sentence1"]), _texts(record["sentence2"])
-    score = None if record.get("score") is None else float(record["score"])
-    return [Pair(first, second, score) for first, second in zip(firsts, seconds, strict=False)]
+def _pairs(record: Record, place: str) -> list[Row]:
+    firsts, seconds = _listed(record["sentence1"]), _listed(record["sentence2"])
+    if len(firsts) != len(seconds):
+        raise MediaError(f"{place}: has {len(firsts)} first sentences and {len(seconds)} second ones: they are pairs")
+    score = _score(record.get("score"), place)
+    return [Pair(str(a), str(b), score) for a, b in zip(firsts, seconds, strict=True) if _texts(a) and _texts(b)]
+
+
+def _score(value: object, place: str) -> float | None:
+    if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+        return value
+    raise MediaError(f"{place}: {value!r} is no score of two sentences: give a number, or none of translations")
 
 
 def _described(record: Record, medium: File) -> list[Row]:
     captions = tuple(_texts(record.get("captions")))
+    name = class_name(record)
     rows: list[Row] = [Captioned(medium, captions)] if captions else []
-    return rows + ([Labelled(medium, class_name(record))] if "label" in record else [])
+    return rows + ([] if name is None else [Labelled(medium, name)])
 
 
 def _texts(value: object) -> list[str]:
     """A text, or a list of texts, as those that are not blank."""
-    texts = value if isinstance(value, list) else [value]
-    return [str(text) for text in texts if text is not None and str(text).strip()]
+    return [str(text) for text in _listed(value) if text is not None and str(text).strip()]
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]

@@ -15,7 +15,7 @@ from panvec.evaluation.failures import Failure, worst
 from panvec.evaluation.gap import Gap, gap
 from panvec.evaluation.metrics import macro_mean, mean, share
 from panvec.evaluation.pairs import Translations, places_of
-from panvec.evaluation.ranking import Links, rank
+from panvec.evaluation.ranking import Links, Ranking, rank
 from panvec.evaluation.rows import FOLDERS, Captioned, Labelled, Pair, Pictured, Spoken
 from panvec.evaluation.score import Score
 from panvec.evaluation.scoring import ranked, score_of
@@ -80,6 +80,7 @@ class Captions:
         own: of each medium, its texts, in order.
         holders: of each text, the media that have it.
         queries: of each caption of each medium, its text.
+        right: of each query, the media that have it.
         others: of each medium, the texts of its captions after the first that say something else.
     """
 
@@ -98,6 +99,7 @@ class Captions:
             for text in texts:
                 self.holders[text].append(medium)
         self.queries = [places[text] for texts in captions.values() for text in texts]
+        self.right = Links([self.holders[text] for text in self.queries], len(self.media))
         self.first = [texts[0] for texts in self.own]
         self.others = [texts[1:] for texts in self.own]
 
@@ -107,27 +109,29 @@ class CaptionRetrieval:
 
     def __init__(self, data: str, captions: Captions) -> None:
         self.data, self.captions, self.items = data, captions, captions.items
+        self.own = Links(captions.own, len(captions.texts))
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """Both ways."""
-        known = self.captions
-        media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
-        there = rank(texts.take(known.queries), media, _holders(known))
-        back = rank(media, texts, Links(known.own, len(texts)))
-        yield from ranked(self.data, f"text to {known.kind}", there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
-        yield from ranked(self.data, f"{known.kind} to text", back, dim, seed, "R@1", "nDCG@10")
+        kind = self.captions.kind
+        there, back = self._rankings(vectors, dim)
+        yield from ranked(self.data, f"text to {kind}", there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
+        yield from ranked(self.data, f"{kind} to text", back, dim, seed, "R@1", "nDCG@10")
 
     def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
         """The worst of both ways."""
         known = self.captions
-        media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
-        holders, own = _holders(known), Links(known.own, len(texts))
-        there, back = rank(texts.take(known.queries), media, holders), rank(media, texts, own)
+        there, back = self._rankings(vectors, dim)
         queries = [known.texts[text] for text in known.queries]
         return [
-            *worst(self.data, f"text to {known.kind}", there, queries, known.media, holders),
-            *worst(self.data, f"{known.kind} to text", back, known.media, known.texts, own),
+            *worst(self.data, f"text to {known.kind}", there, queries, known.media, known.right),
+            *worst(self.data, f"{known.kind} to text", back, known.media, known.texts, self.own),
         ]
+
+    def _rankings(self, vectors: Vectors, dim: int) -> tuple[Ranking, Ranking]:
+        known = self.captions
+        media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
+        return rank(texts.take(known.queries), media, known.right), rank(media, texts, self.own)
 
     def gap(self, vectors: Vectors, dim: int) -> Gap | None:
         """Between the media and their texts."""
@@ -147,7 +151,7 @@ class MixedPool:
         """R@10, and the share that it keeps of R@10 among media alone."""
         known = self.captions
         media, texts = vectors.of(known.media, dim), vectors.of(known.texts, dim)
-        queries, relevant = texts.take(known.queries), _holders(known)
+        queries, relevant = texts.take(known.queries), known.right
         added = self._added(seed)
         pure = rank(queries, media, relevant).values("R@10")
         pool = _joined(media, texts.take(added))
@@ -223,6 +227,7 @@ class ByClassName:
         self.media: list[Item] = [(row.medium,) for row in rows]
         place = places_of(class_names)
         self.gold = [place[row.class_name] for row in rows]
+        self.right = Links([[name] for name in self.gold], len(class_names))
         self.prompts: list[Item] = [(Words(t.replace("{}", name)),) for name in class_names for t in templates]
 
     @property
@@ -232,22 +237,20 @@ class ByClassName:
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """Accuracy over media, and its mean over classes."""
-        relevant = Links([[name] for name in self.gold], len(self.class_names))
-        ranking = rank(vectors.of(self.media, dim), self._names(vectors, dim), relevant)
+        ranking = self._ranking(vectors, dim)
         right, task = ranking.values("R@1"), f"{self.kind} by class name"
         yield score_of(self.data, task, "macro accuracy", macro_mean(right, np.array(self.gold), seed), ranking, dim)
         yield score_of(self.data, task, "accuracy", mean(right, seed), ranking, dim, list(right))
 
     def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
         """The media whose class stands lowest among the names."""
-        relevant = Links([[name] for name in self.gold], len(self.class_names))
-        ranking = rank(vectors.of(self.media, dim), self._names(vectors, dim), relevant)
         names: list[Item] = [(Words(name),) for name in self.class_names]
-        return worst(self.data, f"{self.kind} by class name", ranking, self.media, names, relevant)
+        return worst(self.data, f"{self.kind} by class name", self._ranking(vectors, dim), self.media, names, self.right)
 
-    def _names(self, vectors: Vectors, dim: int) -> Rows:
+    def _ranking(self, vectors: Vectors, dim: int) -> Ranking:
         prompts = vectors.of(self.prompts, dim).vectors
-        return unit_rows(prompts.reshape(len(self.class_names), len(self.templates), dim).mean(1))
+        names = unit_rows(prompts.reshape(len(self.class_names), len(self.templates), dim).mean(1))
+        return rank(vectors.of(self.media, dim), names, self.right)
 
 
 class Speech:
@@ -276,16 +279,17 @@ class Speech:
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """R@1 to the text, R@5 to the photo."""
-        said = rank(vectors.of(self.recordings, dim), vectors.of(self.texts, dim), self.said)
-        yield from ranked(self.data, "speech to text", said, dim, seed, "R@1")
+        yield from ranked(self.data, "speech to text", self._heard(vectors, dim), dim, seed, "R@1")
         if self.illustrated:
             seen = rank(vectors.of(self.illustrated, dim), vectors.of(self.photos, dim), self.seen)
             yield from ranked(self.data, "speech to image", seen, dim, seed, "R@5")
 
     def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
         """The recordings whose text stands lowest."""
-        said = rank(vectors.of(self.recordings, dim), vectors.of(self.texts, dim), self.said)
-        return worst(self.data, "speech to text", said, self.recordings, self.texts, self.said)
+        return worst(self.data, "speech to text", self._heard(vectors, dim), self.recordings, self.texts, self.said)
+
+    def _heard(self, vectors: Vectors, dim: int) -> Ranking:
+        return rank(vectors.of(self.recordings, dim), vectors.of(self.texts, dim), self.said)
 
 
 class Pictures:
@@ -308,13 +312,8 @@ class Pictures:
         """R@5 of both."""
         texts = vectors.of(self.texts, dim)
         for name, items in (("images", self.contents), ("images as video", self.videos)):
-            yield from ranked(
-                self.data, f"{name} to text", rank(vectors.of(items, dim), texts, self.relevant), dim, seed, "R@5"
-            )
-
-
-def _holders(captions: Captions) -> Links:
-    return Links([captions.holders[text] for text in captions.queries], len(captions.media))
+            ranking = rank(vectors.of(items, dim), texts, self.relevant)
+            yield from ranked(self.data, f"{name} to text", ranking, dim, seed, "R@5")
 
 
 def _half(text: Item) -> Words:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -147,16 +149,23 @@ class Vectors:
             ModelError: not one of them can be embedded.
         """
         new = [item for item in dict.fromkeys(items) if item not in self._known]
-        for start in range(0, len(new), _TOGETHER):
-            chunk = new[start : start + _TOGETHER]
+        done = 0
+        for chunk in _chunks(new):
             if progress:
-                progress(start, len(new), name_of(chunk[0])[-_SHOWN:])
+                progress(done, len(new), name_of(chunk[0])[-_SHOWN:])
             for item, row in zip(chunk, self._embed(chunk), strict=True):
                 self._keep(item, row)
+            done += len(chunk)
         if progress:
             progress(len(new), len(new), "")
         if new and all(vector is None for vector in self._known.values()):
             raise ModelError(f"none of {len(new)} items can be embedded; the first: {next(iter(self.failures.values()))}")
+
+    def media(self) -> Iterator[tuple[Content, Vector]]:
+        """The files that were embedded alone, each as its content, with its vector."""
+        for item, vector in self._known.items():
+            if vector is not None and len(item) == 1 and isinstance(item[0], File):
+                yield Content(item[0].part()), vector
 
     def of(self, items: Sequence[Item], dim: int) -> Rows:
         """The vectors of items that were added, as prefixes of `dim` values of length 1."""
@@ -175,7 +184,7 @@ class Vectors:
         return short
 
     def _embed(self, items: list[Item]) -> list[Any]:
-        contents = [_content(item) for item in items]
+        contents = list(_contents(items))
         good = [content for content in contents if isinstance(content, Content)]
         began = time.monotonic()
         try:
@@ -210,8 +219,7 @@ def name_of(item: Item) -> str:
 
 def contents_of(items: Iterable[Item]) -> list[Content]:
     """What is embedded for items; those that cannot be read are left out."""
-    contents = (_content(item) for item in items)
-    return [content for content in contents if isinstance(content, Content)]
+    return [content for content in _contents(items) if isinstance(content, Content)]
 
 
 def unit_rows(vectors: Vector) -> Rows:
@@ -221,11 +229,31 @@ def unit_rows(vectors: Vector) -> Rows:
     return Rows(unit, lengths[:, 0] > 0)
 
 
-def _content(item: Item) -> Content | PanvecError:
-    try:
-        return Content(*(part.part() for part in item))
-    except PanvecError as error:
-        return error
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items in chunks; those of the same media in one chunk, one after the other, so that a model decodes these once."""
+    groups: dict[Item, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[tuple(part for part in item if not isinstance(part, Words))].append(item)
+    chunk: list[Item] = []
+    for group in groups.values():
+        for start in range(0, len(group), _TOGETHER):
+            piece = group[start : start + _TOGETHER]
+            if len(chunk) + len(piece) > _TOGETHER:
+                yield chunk
+                chunk = []
+            chunk += piece
+    if chunk:
+        yield chunk
+
+
+def _contents(items: Iterable[Item]) -> Iterator[Content | PanvecError]:
+    """A content, or why there is none, for each item; equal parts are one object."""
+    part_of = cache(lambda part: part.part())
+    for item in items:
+        try:
+            yield Content(*map(part_of, item))
+        except PanvecError as error:
+            yield error
 
 
 def _resized(picture: RGB, width: int, height: int) -> RGB:

@@ -44,6 +44,13 @@ class Block:
     seconds: float = 0.0
     sound: Samples | None = None
 
+    @property
+    def bytes(self) -> int:
+        """Of memory for decoded media."""
+        picture = isinstance(self.media, PIL.Image.Image)
+        media = self.media.width * self.media.height * 3 if picture else getattr(self.media, "nbytes", 0)
+        return media + (0 if self.sound is None else self.sound.nbytes)
+
     def metadata(self) -> dict[str, Any]:
         """What a video processor needs to know of frames that were sampled already; its clock counts milliseconds."""
         return {
