@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import pickle
 import subprocess
 import sys
 import time
@@ -116,6 +117,7 @@ def test_a_service_that_stays_down_fails_every_item_and_is_left_alone(server: Se
     rows = embedder.embed([f"text {i}" for i in range(250)], on_error="return")
     assert len(rows) == 250
     assert all(isinstance(row, ModelError) and "503" in str(row) for row in rows)
+    assert pickle.loads(pickle.dumps(rows[0])).status == 503
     assert len(server.requests) == 2
 
 
@@ -129,8 +131,8 @@ def test_one_refused_item_does_not_fail_the_others(server: Server, make: Any) ->
 
 
 def test_errors_of_reading_stay_with_their_item_and_nothing_of_it_is_sent(server: Server) -> None:
-    rows = gemini(server).embed(["a", Path("/no/such/file.jpg"), "b"], on_error="return")
-    assert [isinstance(row, PanvecError) for row in rows] == [False, True, False]
+    rows = gemini(server).embed(["a", Path("/no/such/file.jpg"), "\ud800", "b"], on_error="return")
+    assert [isinstance(row, PanvecError) for row in rows] == [False, True, True, False]
     assert len(server.requests[0]["body"]["requests"]) == 2
 
 
@@ -178,6 +180,44 @@ def test_cost_is_told_before_and_a_budget_is_kept(server: Server) -> None:
         embedder.embed(picture)
     assert len(server.requests) == 1
     assert Embedder().estimate(["a", "b"]).usd == 0
+
+
+def test_what_was_refused_is_not_spent(server: Server) -> None:
+    embedder = gemini(server, price=Price(0.0, image=0.5), budget=1.0)
+    server.reset(refuses="poison")
+    rows = embedder.embed([Image(PICTURE), "poison", Image(PICTURE)], on_error="return")
+    assert [isinstance(row, PanvecError) for row in rows] == [False, True, False]
+    assert len(server.requests) == 4
+    with pytest.raises(PanvecError, match="1.0000 are spent"):
+        embedder.embed(Image(PICTURE))
+
+
+def test_a_service_that_fails_between_single_items_is_left_alone(server: Server) -> None:
+    embedder = gemini(server)
+    server.reset("few", "ok", *[403] * 20)
+    rows = embedder.embed([f"text {i}" for i in range(20)], on_error="return")
+    assert [isinstance(row, PanvecError) for row in rows] == [False] + [True] * 19
+    assert [len(request["body"]["requests"]) for request in server.requests] == [20, 1, 1]
+
+
+@pytest.mark.parametrize("words", ["rain on a window at night ", "夜の窓に雨が降る。"])
+def test_a_text_too_long_for_gemini_is_the_mean_of_its_pieces(server: Server, words: str) -> None:
+    text = words * 4_000
+    (found,) = gemini(server).embed([Content(text, Image(PICTURE))])
+    sent = [r["content"]["parts"] for request in server.requests for r in request["body"]["requests"]]
+    pieces = [part["text"] for parts in sent for part in parts if "text" in part]
+    assert "".join(pieces) == text
+    assert len(pieces) > 3
+    assert max(len(piece.encode()) for piece in pieces) <= 4 * 6_000
+    assert ["inline_data" in parts[-1] for parts in sent] == [False] * (len(sent) - 1) + [True]
+    mean = sum(unit(vector_of(parts, 3072)) * len(piece.encode()) for parts, piece in zip(sent, pieces, strict=True))
+    np.testing.assert_allclose(found, unit(mean), atol=1e-3)
+
+
+def test_a_long_text_reaches_other_servers_as_it_is(server: Server) -> None:
+    text = "rain on a window at night " * 4_000
+    openai(server).embed(text)
+    assert server.requests[0]["body"]["input"] == [text]
 
 
 def test_segments(server: Server, media: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,14 +15,13 @@ from panvec.models.parts import typed_parts
 from panvec.models.remote.cost import Amount, Estimate, Price
 from panvec.models.remote.pace import Pace
 from panvec.models.remote.service import REFUSED, RemoteError, Service
-from panvec.models.remote.wire import Letter, Writer, pieces_of, stamped
+from panvec.models.remote.wire import Letter, Writer, cut, pieces_of, stamped
 from panvec.tasks import Task
 
 _TOGETHER = 100
 """Contents that are decoded before the first of them is sent."""
 _SEGMENT = 400
-_CHARACTERS = 4
-"""Characters of a token, about: the tokenizers of these services are not public."""
+"""Tokens of a segment of a text."""
 
 
 class RemoteModel:
@@ -44,7 +44,7 @@ class RemoteModel:
         self.int8_ranges = {dim: min(1.0, 6 / dim**0.5) for dim in card.dims}
         self.pace, self.price, self.budget, self.spent = pace, price, budget, 0.0
         self.reader = Reader(name, card.facts, card.modalities, cut, card.tokens)
-        self.writer = Writer(self.reader, files="video" in card.modalities)
+        self.writer = Writer(self.reader, files="video" in card.modalities, tokens=card.tokens)
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order.
@@ -53,17 +53,16 @@ class RemoteModel:
         """
         failed: RemoteError | None = None
         for start in range(0, len(contents), _TOGETHER):
+            together = contents[start : start + _TOGETHER]
             if failed is not None:
-                yield from [failed] * len(contents[start : start + _TOGETHER])
+                yield from [failed] * len(together)
                 continue
-            prepared = [
-                self.writer.letter(content, self.prompts[task], limits) for content in contents[start : start + _TOGETHER]
-            ]
-            made = self._send([letter for letter in prepared if isinstance(letter, Letter)], task)
+            prepared = [self._letters(content, task, limits) for content in together]
+            made = self._send([letter for item in prepared if isinstance(item, list) for letter in item], task)
             rows = iter(made)
             for item in prepared:
-                yield next(rows) if isinstance(item, Letter) else item
-            failed = next((row for row in made if isinstance(row, RemoteError) and row.status not in REFUSED), None)
+                yield _mean([next(rows) for _ in item], item) if isinstance(item, list) else item
+            failed = _for_good(made)
 
     def segments(self, content: Content, task: Task | None, limits: Limits) -> list[tuple[Vector, Span]]:
         """A vector for each stretch of text, page or stretch of seconds."""
@@ -81,30 +80,42 @@ class RemoteModel:
             amount = self.estimate([Content(part)], None, limits).amount
             detail = f"{amount.images} pictures or pages, {amount.seconds:.0f} s of sound, {amount.frames} frames"
             parts.append(PartDescription(part.modality, part.name, detail, amount.tokens))
-        return Description(parts, self.estimate([content], task, limits).amount.tokens, 1)
+        letters = self.writer.letters(content, self.prompts[task], limits)
+        return Description(parts, sum(letter.amount.tokens for letter in letters), len(letters))
 
     def estimate(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Estimate:
         """What contents would cost. Media are decoded for it; nothing is sent. What cannot be embedded costs nothing."""
-        amount = Amount()
-        for content in contents:
-            letter = self.writer.letter(content, self.prompts[task], limits)
-            amount = amount + (letter.amount if isinstance(letter, Letter) else Amount())
+        prepared = (self._letters(content, task, limits) for content in contents)
+        amounts = (letter.amount for item in prepared if isinstance(item, list) for letter in item)
+        amount = sum(amounts, Amount())
         return Estimate(len(contents), amount, None if self.price is None else self.price.of(amount))
+
+    def _letters(self, content: Content, task: Task | None, limits: Limits) -> list[Letter] | PanvecError:
+        try:
+            return self.writer.letters(content, self.prompts[task], limits)
+        except PanvecError as error:
+            return error
 
     def _send(self, letters: Sequence[Letter], task: Task | None) -> list[Vector | PanvecError]:
         """The vector or the error of each letter."""
+        return self._requests(self._batches(letters), task)
+
+    def _requests(self, batches: Iterable[list[Letter]], task: Task | None) -> list[Vector | PanvecError]:
+        """A request for each batch, until the service has failed for good."""
         made: list[Vector | PanvecError] = []
-        for batch in self._batches(letters):
-            failed = next((row for row in made if isinstance(row, RemoteError) and row.status not in REFUSED), None)
-            made += [failed] * len(batch) if failed is not None else self._request(batch, task)
+        failed: RemoteError | None = None
+        for batch in batches:
+            rows = [failed] * len(batch) if failed is not None else self._request(batch, task)
+            made += rows
+            failed = failed or _for_good(rows)
         return made
 
-    def _request(self, batch: list[Letter], task: Task | None) -> list[Vector | PanvecError]:
+    def _request(self, batch: list[Letter], task: Task | None) -> Sequence[Vector | PanvecError]:
         """One request; where it is refused, or answered with another number of vectors, one request a letter."""
         try:
-            self._pay(batch)
-            self.pace.wait()
-            rows = self.service.embed(batch, task)
+            with self._paid(batch):
+                self.pace.wait()
+                rows = self.service.embed(batch, task)
             if len(rows) == len(batch):
                 return [self._checked(row) for row in rows]
             if len(batch) == 1:
@@ -114,7 +125,7 @@ class RemoteModel:
                 return [error] * len(batch)
         except PanvecError as error:
             return [error] * len(batch)
-        return [made for letter in batch for made in self._request([letter], task)]
+        return self._requests(([letter] for letter in batch), task)
 
     def _checked(self, row: list[float]) -> Vector | PanvecError:
         if len(row) != self.dims[0]:
@@ -124,16 +135,21 @@ class RemoteModel:
         except ModelError as error:
             return error
 
-    def _pay(self, batch: list[Letter]) -> None:
-        if self.price is None:
-            return
-        cost = self.price.of(sum((letter.amount for letter in batch), Amount()))
+    @contextmanager
+    def _paid(self, batch: list[Letter]) -> Iterator[None]:
+        """What a request costs is spent, unless it is answered with an error."""
+        cost = 0.0 if self.price is None else self.price.of(sum((letter.amount for letter in batch), Amount()))
         if self.spent + cost > self.budget:
             raise LimitError(
                 f"{self.name}: the next {len(batch)} contents cost about {cost:.4f} US dollars, {self.spent:.4f} are spent: "
                 f"over the budget of {self.budget}; Embedder.estimate(...) tells a cost, budget=... (--budget) allows more"
             )
         self.spent += cost
+        try:
+            yield
+        except RemoteError as error:
+            self.spent -= cost if error.status is not None else 0.0
+            raise
 
     def _batches(self, letters: Sequence[Letter]) -> Iterator[list[Letter]]:
         card, batch, size = self.service.card, list[Letter](), 0
@@ -147,16 +163,18 @@ class RemoteModel:
             yield batch
 
 
-def cut(text: str, tokens: int) -> list[tuple[str, int, int]]:
-    """A text in pieces of about `tokens`, ended at white space where there is some."""
-    most, pieces, start = tokens * _CHARACTERS, list[tuple[str, int, int]](), 0
-    while start < len(text) or not pieces:
-        end = min(start + most, len(text))
-        space = text.rfind(" ", start + most // 2, end)
-        end = space + 1 if end < len(text) and space > 0 else end
-        pieces.append((text[start:end], start, end))
-        start = end
-    return pieces
+def _mean(rows: Sequence[Vector | PanvecError], letters: Sequence[Letter]) -> Vector | PanvecError:
+    """The vector of a content that was sent as several letters: their mean by their tokens, or the first error."""
+    vectors = [row for row in rows if not isinstance(row, PanvecError)]
+    if len(rows) == 1 or len(vectors) < len(rows):
+        return next((row for row in rows if isinstance(row, PanvecError)), rows[0])
+    total = np.sum([vector * letter.amount.tokens for vector, letter in zip(vectors, letters, strict=True)], axis=0)
+    return shorten(total, len(total))
+
+
+def _for_good(rows: Iterable[Vector | PanvecError]) -> RemoteError | None:
+    """The first error that is the service's and not an item's."""
+    return next((row for row in rows if isinstance(row, RemoteError) and row.status not in REFUSED), None)
 
 
 def _vector(row: Vector | PanvecError) -> Vector:

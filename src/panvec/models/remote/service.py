@@ -11,13 +11,17 @@ from panvec.models.facts import Facts
 from panvec.models.remote.wire import Letter
 from panvec.tasks import Task
 
+ENDLESS = 10**9
 REFUSED = (400, 413, 422)
 """Statuses that a request earns by what is in it."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A hosted model: its dims (the longest first), what it takes, its prompts, and how much goes into one request."""
+    """A hosted model: its dims (the longest first), what it takes, its prompts, and how much goes into one request.
+
+    `tokens`: of the text of one letter, about, where the service would cut a longer one in silence.
+    """
 
     dims: tuple[int, ...]
     modalities: tuple[str, ...]
@@ -25,7 +29,7 @@ class Card:
     letters: int
     bytes: int
     facts: Facts = field(default_factory=Facts)
-    tokens: int = 8192
+    tokens: int = ENDLESS
 
 
 class RemoteError(ModelError):
@@ -34,6 +38,9 @@ class RemoteError(ModelError):
     def __init__(self, message: str, status: int | None) -> None:
         super().__init__(message)
         self.status = status
+
+    def __reduce__(self) -> tuple[type[RemoteError], tuple[str, int | None]]:
+        return RemoteError, (str(self), self.status)
 
 
 class Service(Protocol):

@@ -7,13 +7,12 @@ import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
 
 from panvec.content import Content, Document, Limits, Video
-from panvec.errors import PanvecError
 from panvec.media.formats import sniff
 from panvec.media.source import check_size, resolve
 from panvec.models.blocks import HZ, Block, Reader
@@ -23,6 +22,7 @@ from panvec.models.remote.cost import Amount
 _AS_THEY_ARE = {"PDF": "application/pdf", "MP4": "video/mp4", "MOV": "video/quicktime"}
 """Formats that Gemini takes, by the name that `panvec.media` has for them."""
 _BYTES_PER_TOKEN = 4
+"""About: the tokenizers of these services are not public."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class File:
 
     mime: str
     data: bytes
+
+
+Written: TypeAlias = tuple[str | File, Amount]
+"""A text or a file, with what is charged for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +57,28 @@ class Writer:
     Args:
         reader: decodes what is not sent as it is.
         files: whether PDF, MP4 and MOV files are sent as they are.
+        tokens: of the text of one letter, about.
     """
 
-    def __init__(self, reader: Reader, *, files: bool) -> None:
-        self.reader, self.files = reader, files
+    def __init__(self, reader: Reader, *, files: bool, tokens: int) -> None:
+        self.reader, self.files, self.tokens = reader, files, tokens
 
-    def letter(self, content: Content, prompt: str, limits: Limits) -> Letter | PanvecError:
-        """A content as it is sent, or why it cannot be."""
-        try:
-            written = [self._part(part, limits) for part in typed_parts(content, limits)]
-        except PanvecError as error:
-            return error
-        return stamped(content.name, [letter for part in written for letter in part], prompt)
+    def letters(self, content: Content, prompt: str, limits: Limits) -> list[Letter]:
+        """A content as it is sent: one letter, or several where its texts are too long for one.
 
-    def _part(self, part: TypedPart, limits: Limits) -> list[tuple[str | File, Amount]]:
+        Raises:
+            PanvecError: it cannot be sent.
+        """
+        letters, filled = [list[Written]()], 0
+        for piece, amount in (written for part in typed_parts(content, limits) for written in self._part(part, limits)):
+            if filled and filled + amount.tokens > self.tokens:
+                letters.append([])
+                filled = 0
+            letters[-1].append((piece, amount))
+            filled += amount.tokens
+        return [stamped(content.name, letter, prompt) for letter in letters]
+
+    def _part(self, part: TypedPart, limits: Limits) -> list[Written]:
         if self.files and isinstance(part, Document | Video) and (whole := _as_it_is(part, limits)) is not None:
             blocks = self.reader.whole(Content(part), limits) if isinstance(part, Video) else []
             pages = Amount(images=_pages(part, limits)) if isinstance(part, Document) else Amount()
@@ -74,7 +86,7 @@ class Writer:
         return [written for block in self.reader.whole(Content(part), limits) for written in pieces_of(block)]
 
 
-def stamped(name: str, written: Sequence[tuple[str | File, Amount]], prompt: str) -> Letter:
+def stamped(name: str, written: Sequence[Written], prompt: str) -> Letter:
     """A letter of pieces; the prompt goes before the first text, or before everything where there is none."""
     pieces: list[str | File] = [piece for piece, _ in written]
     if prompt and pieces and isinstance(pieces[0], str):
@@ -85,7 +97,7 @@ def stamped(name: str, written: Sequence[tuple[str | File, Amount]], prompt: str
     return Letter(name, tuple(pieces), amount)
 
 
-def pieces_of(block: Block) -> list[tuple[str | File, Amount]]:
+def pieces_of(block: Block) -> list[Written]:
     """A block as it is sent: a picture as PNG, sound as WAV, a video as MP4 with its sound."""
     if block.kind == "text":
         return [(block.text, amount_of(block))]
@@ -105,6 +117,19 @@ def amount_of(block: Block) -> Amount:
     if block.kind == "audio":
         return Amount(seconds=len(block.media) / HZ)
     return Amount(frames=len(block.media), seconds=0.0 if block.sound is None else len(block.sound) / HZ)
+
+
+def cut(text: str, tokens: int) -> list[tuple[str, int, int]]:
+    """A text in pieces of about `tokens`, ended at a space where there is one."""
+    most = max(1, tokens * _BYTES_PER_TOKEN * len(text) // max(1, len(text.encode())))
+    pieces, start = list[tuple[str, int, int]](), 0
+    while start < len(text) or not pieces:
+        end = min(start + most, len(text))
+        space = text.rfind(" ", start + most // 2, end)
+        end = space + 1 if end < len(text) and space > 0 else end
+        pieces.append((text[start:end], start, end))
+        start = end
+    return pieces
 
 
 def _tokens(text: str) -> int:
