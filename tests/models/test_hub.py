@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 import tiny
 from hub_server import COMMIT, HubServer
+from safetensors.torch import load_file, save_file
 
 from panvec import Audio, Content, Embedder, Image, InputError, LimitError, ModelError, PanvecError, Text, Video
 from panvec.media.video import Frame
 from panvec.models.blocks import EvenlySpaced
+from panvec.models.hub.libraries import sentence_transformers
 
 PICTURE = np.random.default_rng(1).integers(0, 255, (96, 96, 3), np.uint8)
 SOUND = (0.3 * np.sin(np.arange(8_000) / 5)).astype(np.float32)
@@ -56,7 +58,29 @@ def test_nested_dims_and_precisions(gemma: Embedder) -> None:
 
 
 def test_nested_dims_of_a_model_whose_card_names_some(models: Path) -> None:
-    assert Embedder(models / "bert", dims=(16, 8)).dims == (32, 16, 8)
+    assert Embedder(models / "bert", dims=(8, 16, 8)).dims == (32, 16, 8)
+    for wrong in ((64, 16), (0,)):
+        with pytest.raises(InputError, match="dims"):
+            Embedder(models / "bert", dims=wrong)
+    with pytest.raises(InputError, match="batch"):
+        Embedder(models / "bert", batch=0)
+
+
+def test_a_default_prompt_is_not_for_documents(models: Path, bert: Embedder, tmp_path: Path) -> None:
+    copy = shutil.copytree(models / "bert", tmp_path / "default")
+    config = json.loads((copy / "config_sentence_transformers.json").read_text())
+    named = {"prompts": {"query": "query: ", "document": ""}, "default_prompt_name": "query"}
+    (copy / "config_sentence_transformers.json").write_text(json.dumps({**config, **named}))
+    embedder, library = Embedder(copy), sentence_transformers().SentenceTransformer(str(copy))
+    for task, encode in (("document", library.encode_document), ("search query", library.encode_query), (None, library.encode)):
+        assert cosine(embedder.embed("rain", task=task)[0], encode("rain")) > 0.9999
+
+
+def test_contents_may_share_a_medium(gemma: Embedder, media: Path) -> None:
+    for make in (lambda: Image(PICTURE), lambda: Audio(SOUND, hz=16_000), lambda: Video(media / "big-rabbit.mp4")):
+        one = make()
+        shared, apart = gemma.embed([one, Content("see", one), one]), gemma.embed([make(), Content("see", make()), make()])
+        assert all(cosine(a, b) > 0.9999 for a, b in zip(shared, apart, strict=True))
 
 
 def test_the_order_of_parts_counts(gemma: Embedder) -> None:
@@ -67,8 +91,8 @@ def test_the_order_of_parts_counts(gemma: Embedder) -> None:
 def test_each_error_stays_with_its_item(qwen: Embedder, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
     items = ["fine", Image(tmp_path / "broken.jpg"), Audio(SOUND, hz=16_000), Image(PICTURE), tmp_path / "missing.png"]
-    rows = qwen.embed(items, on_error="return")
-    assert [isinstance(row, PanvecError) for row in rows] == [False, True, True, False, True]
+    rows = qwen.embed([*items, "half of a pair \ud800"], on_error="return")
+    assert [isinstance(row, PanvecError) for row in rows] == [False, True, True, False, True, True]
     assert "takes no audio: it takes text, image, video" in str(rows[2])
     assert cosine(rows[3], qwen.embed(Image(PICTURE))[0]) > 0.9999
     with pytest.raises(PanvecError, match=r"broken\.jpg"):
@@ -123,6 +147,13 @@ def test_a_sequence_over_the_limit_is_split_between_its_parts(models: Path, tmp_
         embedder.embed(Video(np.zeros((9, 96, 96, 3), np.uint8), fps=1))
 
 
+def test_a_text_of_more_tokens_than_were_counted_is_halved(tmp_path: Path) -> None:
+    embedder = Embedder(tiny.gemma2(tmp_path / "short", limit=128))
+    text = "<|image|>" * 40
+    vectors = embedder.embed([text, text + " zebra quartz"])
+    assert cosine(*vectors) < 0.9999
+
+
 def test_segments_say_where(gemma: Embedder, media: Path) -> None:
     pages = gemma.embed_segments(media / "radio-history.pdf", task="document")
     assert [str(span) for _, span in pages] == ["page 1", "page 2", "page 3"]
@@ -158,6 +189,11 @@ def test_gemma_never_runs_in_float16(models: Path, gemma: Embedder, tmp_path: Pa
     copy = shutil.copytree(models / "gemma2", tmp_path / "half")
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    with pytest.raises(InputError, match="float16"):
+        Embedder(copy)
+    (copy / "config.json").write_text(json.dumps({name: value for name, value in config.items() if name != "dtype"}))
+    weights = {name: tensor.half() for name, tensor in load_file(copy / "model.safetensors").items()}
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(InputError, match="float16"):
         Embedder(copy)
     brief = Embedder(models / "gemma2", dtype="bfloat16")

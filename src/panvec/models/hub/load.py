@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from panvec.errors import InputError, ModelError
-from panvec.models.facts import Facts, facts_of
+from panvec.models.facts import facts_of
 from panvec.models.hub.files import Files, find_files
 from panvec.models.hub.libraries import check_installed, quiet, sentence_transformers
 
@@ -52,11 +52,11 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
         InputError: an option that it does not take.
         ModelError: it is missing, damaged or not in the local cache, or sentence-transformers is not installed.
     """
+    _check_options(options)
     check_installed(model)
     files = find_files(model, options.revision, allow_network=allow_network)
     config = _config(files)
     facts = facts_of(config.get("model_type", ""))
-    _check_dtype(model, options.dtype, config, facts)
     library = sentence_transformers()
     from panvec.models.hub.model import HubModel
     from panvec.models.hub.prompts import task_prompts
@@ -68,14 +68,21 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
 
         torch.set_num_threads(threads)
     transformer = _transformer(library, files, options, config)
+    if not facts.half and any(str(weights.dtype) == "torch.float16" for weights in transformer.parameters()):
+        raise InputError(
+            f"{model} does not run in float16: its activations exceed its range, and vectors become NaN or wrong; "
+            "use dtype='bfloat16' or dtype='float32'"
+        )
     modalities = _modalities(transformer, options.towers)
     if facts.hears_videos and {"audio", "video"} <= set(modalities):
         let_hear_videos(transformer[0].processor)
     full = transformer.get_embedding_dimension()
+    if options.dims and max(options.dims) > full:
+        raise InputError(f"{model} has {full} dims, so none of {max(options.dims)}: leave it out of dims")
     return HubModel(
         Runner(transformer, model, facts.tokens, options.batch),
         space_id=f"{files.name}-{files.revision[:12]}",
-        dims=(full, *sorted((d for d in options.dims or facts.dims if d < full), reverse=True)),
+        dims=(full, *sorted({d for d in options.dims or facts.dims if d < full}, reverse=True)),
         modalities=modalities,
         prompts=task_prompts(transformer.prompts, transformer.default_prompt_name),
         facts=facts,
@@ -98,15 +105,14 @@ def _json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _check_dtype(model: str, dtype: str, config: dict[str, Any], facts: Facts) -> None:
-    if dtype not in ("auto", "bfloat16", "float16", "float32"):
-        raise InputError(f"unknown dtype {dtype!r}: use 'auto', 'bfloat16', 'float32' or 'float16'")
-    resolved = (config.get("dtype") or config.get("torch_dtype")) if dtype == "auto" else dtype
-    if resolved == "float16" and not facts.half:
-        raise InputError(
-            f"{model} does not run in float16: its activations exceed its range, and vectors become NaN or wrong; "
-            "use dtype='bfloat16' or dtype='float32'"
-        )
+def _check_options(options: HubOptions) -> None:
+    if options.dtype not in get_args(Dtype):
+        raise InputError(f"unknown dtype {options.dtype!r}: use one of {', '.join(get_args(Dtype))}")
+    if min((options.batch, *(options.dims or ()))) < 1:
+        raise InputError(f"batch is {options.batch} and dims {options.dims}: give whole numbers of 1 or more")
+    for tower in options.towers or ():
+        if tower not in _TOWERS:
+            raise InputError(f"unknown tower {tower!r}: use 'vision' and 'audio', or () for the text trunk alone")
 
 
 def _transformer(library: Any, files: Files, options: HubOptions, config: dict[str, Any]) -> Any:
@@ -134,9 +140,6 @@ def _left_out(towers: tuple[str, ...] | None, config: dict[str, Any]) -> dict[st
     """The configuration without the towers that are not asked for."""
     if towers is None:
         return {}
-    for tower in towers:
-        if tower not in _TOWERS:
-            raise InputError(f"unknown tower {tower!r}: use 'vision' and 'audio', or () for the text trunk alone")
     unwanted = [f"{tower}_config" for tower in _TOWERS if tower not in towers]
     return {name: None for name in unwanted if name in config}
 

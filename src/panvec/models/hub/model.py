@@ -16,7 +16,8 @@ from panvec.models.parts import Once, typed_parts
 from panvec.tasks import Task
 
 _TOGETHER = 4
-"""Batches whose contents are decoded before they are run."""
+"""Batches whose contents are decoded before they are run, as long as that takes no more than `_BYTES`."""
+_BYTES = 1 << 30
 _SEGMENT = 400
 """Tokens of a segment of a text."""
 _RESERVED = 64
@@ -56,9 +57,7 @@ class HubModel:
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
-        step, read = _TOGETHER * self.runner.batch, self.reader.once(limits)
-        for start in range(0, len(contents), step):
-            prepared = [self._prepare(content, limits, read) for content in contents[start : start + step]]
+        for prepared in self._prepared(contents, limits):
             made = iter(self.runner.run([p for p in prepared if isinstance(p, Window)], self.prompts[task]))
             for item in prepared:
                 row = next(made) if isinstance(item, Window) else item
@@ -103,6 +102,19 @@ class HubModel:
 
     def _fits(self, window: Window, prompt: str) -> bool:
         return self.runner.tokens(window, prompt) <= min(self.runner.limit, _SEGMENT + _RESERVED)
+
+    def _prepared(self, contents: Sequence[Content], limits: Limits) -> Iterator[list[Window | PanvecError]]:
+        """Contents that were read, as many at a time as are run together."""
+        read, most = self.reader.once(limits), _TOGETHER * self.runner.batch
+        group, size = list[Window | PanvecError](), 0
+        for content in contents:
+            window = self._prepare(content, limits, read)
+            group.append(window)
+            size += sum(block.bytes for block in window.blocks) if isinstance(window, Window) else 0
+            if len(group) == most or size > _BYTES:
+                yield group
+                group, size = [], 0
+        yield group
 
     def _prepare(self, content: Content, limits: Limits, read: Once[list[Block]]) -> Window | PanvecError:
         try:

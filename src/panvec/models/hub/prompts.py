@@ -25,7 +25,8 @@ def task_prompts(named: Mapping[str, str], default: str | None) -> dict[Task | N
 
     A task that the model has no prompt for takes the search query's, where it is a kind of search, else the default one.
 
-    sentence-transformers gives every model an empty "query" and "document" prompt, so an empty prompt counts as none.
+    sentence-transformers gives every model an empty "query" and "document" prompt: a prompt of another name of the task goes
+    before an empty one, and an empty one before the default, as in its `encode_query` and `encode_document`.
 
     Args:
         named: the model's prompts by its own names.
@@ -36,7 +37,8 @@ def task_prompts(named: Mapping[str, str], default: str | None) -> dict[Task | N
     prompts: dict[Task | None, str] = {None: fallback}
     for task, names in _NAMES.items():
         spare = prompts[Task.SEARCH_QUERY] if task in _QUERIES else fallback
-        prompts[task] = next((plain[name] for name in names if plain.get(name)), spare)
+        own = [plain[name] for name in names if name in plain]
+        prompts[task] = next(filter(None, own), "" if own else spare)
     return prompts
 
 

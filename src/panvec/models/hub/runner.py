@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,21 @@ class Window:
         )
         return tuple(sorted(kinds))
 
+    @property
+    def characters(self) -> int:
+        """Of all its texts: windows of a like length share a batch."""
+        return sum(len(block.text) for block in self.blocks)
+
+    def halves(self) -> list[Window]:
+        """Itself in two, between blocks, or within a text that is its only one; one medium or character stays alone."""
+        blocks = self.blocks
+        if len(blocks) == 1 and len(blocks[0].text) > 1:
+            text = blocks[0].text
+            middle = len(text) // 2
+            blocks = replace(blocks[0], text=text[:middle]), replace(blocks[0], text=text[middle:], continues=True)
+        middle = len(blocks) // 2
+        return [Window(self.name, part) for part in (blocks[:middle], blocks[middle:]) if part]
+
 
 @dataclass(frozen=True, eq=False)
 class Made:
@@ -64,7 +79,7 @@ class Runner:
     def run(self, windows: Sequence[Window], prompt: str) -> list[Made | PanvecError]:
         """The vector or the error of each window."""
         made: dict[int, Made | PanvecError] = {}
-        places = sorted(range(len(windows)), key=lambda i: windows[i].kind)
+        places = sorted(range(len(windows)), key=lambda i: (windows[i].kind, windows[i].characters))
         for batch in _batches(places, windows, self.batch):
             made.update(zip(batch, self._batch([windows[i] for i in batch], prompt), strict=True))
         return [made[i] for i in range(len(windows))]
@@ -93,13 +108,12 @@ class Runner:
 
     def _halved(self, window: Window, length: int, prompt: str) -> Made | PanvecError:
         """The mean of both halves of a window that is too long, each by its tokens."""
-        if len(window.blocks) == 1:
+        halves = window.halves()
+        if len(halves) == 1:
             kind = window.blocks[0].kind
             return LimitError(
                 f"{window.name}: {kind} of {length} tokens is over the {self.limit} of {self.name}: make it smaller"
             )
-        middle = len(window.blocks) // 2
-        halves = [Window(window.name, window.blocks[:middle]), Window(window.name, window.blocks[middle:])]
         made = [self._batch([half], prompt)[0] for half in halves]
         for half in made:
             if isinstance(half, PanvecError):
