@@ -59,6 +59,9 @@ def test_two_models_on_the_same_items(tmp_path: Path) -> None:
     for key, each in found.items():
         assert each.second == pytest.approx(scores[key], abs=1e-4)
         assert each.low <= each.difference <= each.high
+    drawn = [evaluate_local(tmp_path / "c", Planted(), limit=3, seed=seed).as_dict(items=True) for seed in (0, 1)]
+    with pytest.raises(InputError, match="seed is 0 in one result and 1 in the other"):
+        compare(*drawn)
     other["data"][0]["sha256"] = "0"
     with pytest.raises(InputError, match="are not the same in both"):
         compare(one, other)

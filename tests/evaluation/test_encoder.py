@@ -72,6 +72,16 @@ def test_coarser_precisions_are_compared_as_they_are(embedder: Embedder, precisi
     assert scores[0, 2] > scores[0, 1]
 
 
+def test_of_many_vectors_the_last_are_kept(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panvec.evaluation.suites.encoder._KEPT_BYTES", 5 * 4 * embedder.dims[0])
+    dataset = datasets.Dataset.from_dict({"text": [f"text {number}" for number in range(80)]})
+    task, encoder = mock_tasks.MockSTSTask(), MtebEncoder(embedder)
+    loader = create_dataloader(dataset, task_metadata=task.metadata)
+    first, again = (encoder.encode(loader, task_metadata=task.metadata, hf_split="", hf_subset="") for _ in range(2))
+    np.testing.assert_allclose(first, again, atol=1e-5)
+    assert len(encoder._known) == 5
+
+
 @pytest.mark.parametrize(
     ("name", "side", "task"),
     [

@@ -11,13 +11,15 @@ from panvec import Embedder
 
 pytest.importorskip("mteb", reason="needs panvec[eval]")
 
-from folders import picture, tone, write_rows
+from folders import Calls, picture, tone, write_rows
 from sklearn.linear_model import LogisticRegression
 
 from panvec import Image
+from panvec.evaluation import evaluate_local
 from panvec.evaluation.data import Selection
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.folder import evaluate_with_mteb
+from panvec.evaluation.vectors import Vectors
 
 ALIKE = [
     ("a dog", "a puppy", 4.5),
@@ -48,6 +50,14 @@ def test_few_shot_clusters_sts_and_bitext(tmp_path: Path, embedder: Embedder) ->
     assert found["c", "clustering", "v_measure"] == pytest.approx(1)
     assert found["a", "few-shot classification", "accuracy"] == 1
     assert found["t", "translation", "f1"] == 1
+    vectors = Vectors(embedder)
+    evaluate_local(tmp_path / "d", embedder, vectors=vectors)
+    knowing = MtebEncoder(embedder)
+    knowing.know(vectors.media())
+    with Calls("read_image", "read_audio") as calls:
+        assert evaluate_with_mteb(tmp_path / "d", knowing, Selection()) == scores
+    assert calls.counts == {"read_image": 0, "read_audio": 0}
+
     cosines = [
         float(np.dot(*embedder.embed([a, b], task="similarity"))) for a, b, _ in ALIKE
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
 from panvec.evaluation.suites.intervals import of_mean  # noqa: E402
 from panvec.evaluation.suites.run import SETTINGS, plan, run, suite_of, tasks_of  # noqa: E402
 from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
+from panvec.tasks import Task  # noqa: E402
 
 
 @pytest.fixture
@@ -91,7 +93,8 @@ def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder,
     settings = [json.loads(line) for line in next(results.rglob(SETTINGS)).read_text().splitlines()]
     assert [s["task"] for s in settings] == names
     assert settings[0]["space_id"] == embedder.space_id
-    assert {"versions", "machine", "limits", "seed", "prompts", "frames", "seconds_in_model"} <= set(settings[0])
+    assert {"versions", "machine", "limits", "seed", "frames", "seconds_in_model"} <= set(settings[0])
+    assert settings[0]["prompts"] == {"default": embedder.prompts[None]} | {t.value: embedder.prompts[t] for t in Task}
 
 
 def test_the_interval_of_a_mean_over_tasks_equals_the_bootstrap_of_all() -> None:
@@ -111,6 +114,14 @@ def test_pictures_are_embedded_once_for_both_directions(embedder: Embedder, docc
     assert set(encoder._known) == before
 
 
+def test_each_task_names_what_could_not_be_embedded(embedder: Embedder, docci: Path, tmp_path: Path) -> None:
+    (docci / "DOCCI/images/red.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    names = ["DOCCIT2IRetrieval", "DOCCII2TRetrieval"]
+    run(suite_of("ge2"), MtebEncoder(embedder), tmp_path / "r", data=docci, only=names)
+    settings = [json.loads(line) for line in next((tmp_path / "r").rglob(SETTINGS)).read_text().splitlines()]
+    assert [[Path(name).name for name in line["not_embedded"]] for line in settings] == [["red.png"]] * 2
+
+
 def test_a_run_that_broke_off_goes_on(embedder: Embedder, docci: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     names = ["DOCCIT2IRetrieval", "TextCapsT2IRetrieval"]
@@ -128,19 +139,31 @@ def test_a_run_that_broke_off_goes_on(embedder: Embedder, docci: Path, tmp_path:
 
 def test_data_as_a_hub_stores_them(docci: Path, tmp_path: Path) -> None:
     stored = [(docci / "DOCCI/images" / f"{colour}.png").read_bytes() for colour in COLOURS]
-    rows = Dataset.from_dict({"image": stored, "description": [f"a {c} thing" for c in COLOURS]}).cast_column(
-        "image", ImageFeature()
-    )
+    texts = [*(f"a {c} thing" for c in COLOURS), None, " ", "no picture"]
+    images = [*stored, stored[0], stored[0], None]
+    rows = Dataset.from_dict({"image": images, "description": texts}).cast_column("image", ImageFeature())
     (tmp_path / "hub").mkdir()
     rows.to_parquet(tmp_path / "hub" / "test.parquet")
-    from dataclasses import replace
-
     task = caption_task(replace(SOURCES["DOCCI"], hub=str(tmp_path / "hub")), "t2i")
     task.load_data()
     split = task.dataset["default"]["test"]
     assert split["queries"]["text"] == [f"a {c} thing" for c in COLOURS]
     assert list(split["relevant_docs"].values()) == [{f"i{n}": 1} for n in range(len(COLOURS))]
     assert bytes_of(task) == 2_600_000_000
+    assert len(split["corpus"]) == len(COLOURS), "a picture without a text is asked for by none"
+
+
+def test_a_task_that_fails_in_any_way_does_not_stop_the_others(
+    embedder: Embedder, docci: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub").mkdir()
+    Dataset.from_dict({"words": ["a thing"]}).to_parquet(tmp_path / "hub" / "val.parquet")
+    monkeypatch.setitem(SOURCES, "TextCaps", replace(SOURCES["TextCaps"], split="validation", hub=str(tmp_path / "hub")))
+    names = ["TextCapsT2IRetrieval", "DOCCIT2IRetrieval"]
+    report = run(suite_of("ge2"), MtebEncoder(embedder), tmp_path / "r", data=docci, only=names)
+    assert list(report.failed) == names[:1]
+    assert "KeyError" in report.failed[names[0]]
+    assert [figure.line.name for figure in report.figures if figure.value is not None] == ["DOCCI text to image"]
 
 
 def test_data_on_no_hub_say_where_they_are(tmp_path: Path) -> None:

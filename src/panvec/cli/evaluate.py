@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from panvec.evaluation import Report, Score
     from panvec.evaluation.compare import Difference
+    from panvec.evaluation.vectors import Vectors
     from panvec.models.embedder import Embedder
 
 _ERRORS_SHOWN = 10
@@ -89,12 +90,14 @@ def local(
     if with_mteb:
         need_mteb()
     from panvec.evaluation import evaluate_local
+    from panvec.evaluation.vectors import Vectors
 
     embedder = choice.load()
+    vectors = Vectors(embedder)
     with progress_bar() as progress:
         agree = partial(choice.agree, embedder) if embedder.hosted else None
-        report = evaluate_local(folder, embedder, progress=progress, agree=agree, **options)
-    extra = _with_mteb(folder, embedder, options) if with_mteb else []
+        report = evaluate_local(folder, embedder, progress=progress, agree=agree, vectors=vectors, **options)
+    extra = _with_mteb(folder, vectors, embedder, options) if with_mteb else []
     if out is not None:
         _write(out, report.as_dict(items=True) | {"mteb": extra})
     _say_what_is_missing(report)
@@ -199,7 +202,7 @@ def robustness(
     show(table(headings, rows))
 
 
-def _with_mteb(folder: Path, embedder: "Embedder", options: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_mteb(folder: Path, vectors: "Vectors", embedder: "Embedder", options: dict[str, Any]) -> list[dict[str, Any]]:
     from panvec.evaluation.data import Selection
     from panvec.evaluation.suites.encoder import MtebEncoder
     from panvec.evaluation.suites.folder import evaluate_with_mteb
@@ -208,9 +211,11 @@ def _with_mteb(folder: Path, embedder: "Embedder", options: dict[str, Any]) -> l
         options["split"], options["where"], options["limit"], options["seed"], options["dev_share"], options["by"]
     )
     encoder = MtebEncoder(embedder)
-    return [
-        score for dim in options["dims"] or embedder.dims[:1] for score in evaluate_with_mteb(folder, encoder.at(dim), chosen)
-    ]
+    encoder.know(vectors.media())
+    dims = options["dims"] or embedder.dims[:1]
+    scores = [score for dim in dims for score in evaluate_with_mteb(folder, encoder.at(dim), chosen)]
+    vectors.failures.update(encoder.failures)
+    return scores
 
 
 def _print_mteb(scores: list[dict[str, Any]]) -> None:

@@ -13,6 +13,8 @@ from panvec.evaluation.metrics import Array, mean
 
 FLIPS = 10_000
 """Random sign flips of a p-value."""
+_CHOICES = ("where", "limit", "seed", "dev_share")
+"""Settings that say which rows are scored."""
 Key: TypeAlias = tuple[str, str, str, int, str]
 """Data, task, metric, dim, precision."""
 
@@ -77,6 +79,9 @@ def _check_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
     changed = [name for name, digest in sums[0].items() if sums[1].get(name, digest) != digest]
     if changed:
         raise InputError(f"the rows of {changed[0]} are not the same in both results: score both on the same data")
+    for name in _CHOICES:
+        if name in first and name in second and first[name] != second[name]:
+            raise InputError(f"{name} is {first[name]!r} in one result and {second[name]!r} in the other: use one for both")
 
 
 def _scores(result: Mapping[str, Any]) -> dict[Key, Array]:

@@ -145,6 +145,7 @@ class Embedder:
         self.dims: tuple[int, ...] = self._model.dims
         self.modalities: tuple[str, ...] = self._model.modalities
         self.tasks: tuple[Task, ...] = tuple(Task)
+        self.prompts: dict[Task | None, str] = dict(self._model.prompts)
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, space_id={self.space_id!r})"

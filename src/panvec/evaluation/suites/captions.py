@@ -162,7 +162,7 @@ def _of_folder(folder: Path) -> tuple[datasets.Dataset, list[list[str]]]:
 def _of_hub(source: Source) -> tuple[datasets.Dataset, list[list[str]]]:
     rows = datasets.load_dataset(source.hub, split=source.split, revision=source.revision)
     rows = _undecoded(rows, source.image)
-    found = [(image, _texts(source, row)) for row in rows for image in _first(row[source.image])]
+    found = [(image, texts) for row in rows for image in _first(row[source.image]) if (texts := _texts(source, row))]
     return _images([image for image, _ in found]), [texts for _, texts in found]
 
 
@@ -172,13 +172,14 @@ def _undecoded(rows: datasets.Dataset, column: str) -> datasets.Dataset:
 
 
 def _first(value: Any) -> list[Any]:
-    """An image, or the first of a list of them."""
-    return value[:1] if isinstance(value, list) else [value]
+    """An image, or the first of a list of them; none where there is none."""
+    images = value if isinstance(value, list) else [value]
+    return [image for image in images if image is not None][:1]
 
 
 def _texts(source: Source, row: dict[str, Any]) -> list[str]:
     values = [row[column] if isinstance(row[column], list) else [row[column]] for column in source.texts]
-    return [text for texts in values for text in texts if text.strip()]
+    return [text for texts in values for text in texts if text and text.strip()]
 
 
 def _images(stored: list[dict[str, Any]]) -> datasets.Dataset:

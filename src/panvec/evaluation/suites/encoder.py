@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 MTEB_MODALITIES = ("text", "image", "audio", "video")
 _TOGETHER = 64
+_KEPT_BYTES = 2 << 30
+"""Of vectors that are kept for the next task with the same content; beyond it the oldest are forgotten."""
 
 
 class MtebEncoder(AbsEncoder):
     """Runs an embedder in mteb's tasks: text, image, audio, video and mixtures, with the model's own prompts.
 
-    A content is embedded once however many tasks hold it, at whatever dims and precisions. One that cannot be embedded is a
-    vector of zeros, nearest to nothing, and is named in `failures`.
+    A content is embedded once however many tasks hold it, at whatever dims and precisions, as long as its vector is among the
+    last `_KEPT_BYTES`. One that cannot be embedded is a vector of zeros, nearest to nothing, and is named in `failures`.
 
     Args:
         embedder: the model.
@@ -42,7 +44,7 @@ class MtebEncoder(AbsEncoder):
         extra: what else tells this model apart from others of its space, such as `{"frames": 32}`; part of the cache key.
 
     Attributes:
-        failures: the name and the error of each content that could not be embedded.
+        failures: the name and the error of each content that could not be embedded, since this was last cleared.
         seconds: spent in the embedder since this was last set to 0.
     """
 
@@ -63,13 +65,17 @@ class MtebEncoder(AbsEncoder):
         self.seconds = 0.0
         self.extra = extra or {}
         self.mteb_model_meta = model_meta(embedder, self.dim, precision, self.extra)
-        self._known: dict[bytes, Vector] = {}
+        self._known: dict[bytes, Vector | PanvecError] = {}
 
     def at(self, dim: int, precision: Precision = "float32") -> MtebEncoder:
         """The same model at another dim or precision, which embeds nothing again."""
         other = MtebEncoder(self.embedder, dim=dim, precision=precision, extra=self.extra)
         other.failures, other._known = self.failures, self._known
         return other
+
+    def know(self, made: Iterable[tuple[Content, Vector]]) -> None:
+        """Take contents with the vectors `[dims[0]]` that the embedder made of them without a task: not to make them again."""
+        self._known.update((_key(content, None), vector) for content, vector in made)
 
     def encode(
         self,
@@ -92,11 +98,18 @@ class MtebEncoder(AbsEncoder):
         began = time.monotonic()
         made = self.embedder.embed(new.values(), task=task, on_error="return")
         self.seconds += time.monotonic() - began
-        for (key, content), row in zip(new.items(), made, strict=True):
-            if isinstance(row, PanvecError):
-                self.failures[content.name] = str(row)
-            self._known[key] = np.zeros(self.embedder.dims[0], np.float32) if isinstance(row, PanvecError) else row
-        return self._short(np.stack([self._known[key] for key in keys]))
+        self._known.update(zip(new, made, strict=True))
+        rows = [self._known[key] for key in keys]
+        errors = ((content.name, str(row)) for content, row in zip(contents, rows, strict=True) if isinstance(row, PanvecError))
+        self.failures.update(errors)
+        self._forget()
+        missing = np.zeros(self.embedder.dims[0], np.float32)
+        return self._short(np.stack([missing if isinstance(row, PanvecError) else row for row in rows]))
+
+    def _forget(self) -> None:
+        most = _KEPT_BYTES // (4 * self.embedder.dims[0])
+        for key in list(islice(self._known, max(0, len(self._known) - most))):
+            del self._known[key]
 
     def _short(self, full: Vector) -> Vector:
         """Vectors `[rows, dims[0]]` as `[rows, dim]` of the precision, in float32; zeros stay zeros."""
@@ -150,5 +163,5 @@ def _identity(part: Any) -> bytes:
     if isinstance(source, np.ndarray):
         return f"{source.dtype}{source.shape}{getattr(part, 'hz', '')}".encode() + source.tobytes()
     if hasattr(source, "tobytes"):
-        return f"{source.mode}{source.size}".encode() + bytes(source.tobytes())
+        return f"{source.mode}{source.size}{source.getpalette()}".encode() + bytes(source.tobytes())
     return str(source).encode()

@@ -156,18 +156,19 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     if not _missing(task, encoder, cache):
         return ""
     queries = QueryScores(task)
-    began, failed_before = time.monotonic(), len(encoder.failures)
+    began, encoder.seconds = time.monotonic(), 0.0
+    encoder.failures.clear()
     try:
         with warnings.catch_warnings(action="ignore"):
             mteb.evaluate(cast(Any, encoder), task, cache=cache, co2_tracker=False, show_progress_bar=False)
     except PanvecError as error:
         return str(error)
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever one task of mteb's fails with, the others are run
         return _reason(task, error)
     seconds = time.monotonic() - began
     intervals = queries.intervals(sorted({task.metadata.main_score, *metrics}), _SEED)
-    failures = dict(list(encoder.failures.items())[failed_before:])
-    _write_settings(task, encoder, cache, {"seconds": round(seconds, 3), "intervals": intervals, "not_embedded": failures})
+    found = {"seconds": round(seconds, 3), "intervals": intervals, "not_embedded": dict(encoder.failures)}
+    _write_settings(task, encoder, cache, found)
     return ""
 
 
@@ -198,7 +199,7 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: 
         "dim": encoder.dim,
         "precision": encoder.precision,
         "limits": asdict(embedder.limits),
-        "prompts": "the model's own by task, and its default where a task is not of text alone",
+        "prompts": {task.value if task else "default": prompt for task, prompt in embedder.prompts.items()},
         "frames": "as the model samples them",
         "seed": _SEED,
         "dataset": dict(task.metadata.dataset),
@@ -206,7 +207,6 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: 
         **found,
         **surroundings(("mteb", "datasets")),
     }
-    encoder.seconds = 0.0
     with _settings_file(task, encoder, cache).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(settings, ensure_ascii=False) + "\n")
 
