@@ -20,7 +20,7 @@ REFUSED = (400, 413, 422)
 class Card:
     """A hosted model: its dims (the longest first), what it takes, its prompts, and how much goes into one request.
 
-    `tokens`: of the text of one letter, about, where the service would cut a longer one in silence.
+    `tokens`: of the text of one letter, about, where a longer one is sent in pieces.
     """
 
     dims: tuple[int, ...]
