@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from panvec.data.pairs import PartKey
+from panvec.errors import InputError
 from panvec.models.nano.module import NanoModule
 from panvec.training.classes import class_cells, class_names, imagine_classes
 from panvec.training.nano import Item, NanoLearner
@@ -17,6 +19,17 @@ def test_the_kind_of_a_class_is_an_everyday_word() -> None:
     assert len(kinds) > 990
     found = [kinds[name] for name in ("tabby", "airliner", "tree frog", "container ship", "goldfinch", "Border collie")]
     assert found == ["cat", "plane", "frog", "ship", "bird", "dog"]
+
+
+def test_unseen_classes_have_no_names_and_no_pictures(cache: Path) -> None:
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pictures: list[PartKey] = [("image", str(path)) for path in sorted(MEDIA.glob("*.jpg"))]
+    assert class_names(unseen=("goldfish",))[:3] == [class_names()[0], [], class_names()[2]]
+    pairs = imagine_classes(learner.preparer, learner.model, pictures, unseen=("goldfish",))
+    assert len(pairs) == 999
+    assert not any("goldfish" in side[0][1] for pair in pairs for side in pair.positives)
+    with pytest.raises(InputError, match="no class 'unicorn'"):
+        class_names(unseen=("goldfish", "unicorn"))
 
 
 def test_the_tower_takes_a_made_up_picture_for_its_class() -> None:

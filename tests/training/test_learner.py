@@ -50,6 +50,17 @@ def test_a_held_trunk_is_not_run_again(learner: NanoLearner) -> None:
         assert (learner.sums(items) - first).abs().max() > 0.01
 
 
+def test_skips_keep_their_first_length_and_their_direction(learner: NanoLearner) -> None:
+    vision, audio = learner.model.vision, learner.model.audio
+    with torch.no_grad():
+        first = vision.skip.weight.clone(), vision.class_skips.clone(), audio.skip.weight.clone()
+        vision.skip.weight.mul_(7), vision.class_skips.mul_(21), audio.skip.weight.mul_(0.5)
+    learner.keep_lengths()
+    torch.testing.assert_close(vision.skip.weight, first[0])
+    torch.testing.assert_close(vision.class_skips, first[1] * 3)
+    torch.testing.assert_close(audio.skip.weight, first[2])
+
+
 def test_the_head_takes_away_what_all_have_in_common(learner: NanoLearner) -> None:
     head = learner.model.head
     with torch.no_grad():

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from panvec.data.pairs import Pair, PartKey, text
+from panvec.errors import InputError
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.module import NanoModule
 from panvec.training.prepared import CLASS, Preparer
@@ -33,11 +34,20 @@ _TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {} .", "there is 
 
 
 @cache
-def class_names(weights: Path = WEIGHTS) -> list[list[str]]:
-    """The names of each class, and its kind as the last where it has one."""
+def class_names(weights: Path = WEIGHTS, *, unseen: tuple[str, ...] = ()) -> list[list[str]]:
+    """The names of each class, and its kind as the last where it has one; none of the classes with a name in `unseen`.
+
+    Raises:
+        InputError: no class has one of the names in `unseen`.
+    """
     names: list[list[str]] = json.loads((weights / "vision_classes.json").read_text(encoding="utf-8"))
     kinds: list[str | None] = json.loads(_KINDS.read_text(encoding="utf-8"))
-    return [[*own, kind] if kind and kind not in own else own for own, kind in zip(names, kinds, strict=True)]
+    if unknown := set(unseen).difference(*names):
+        raise InputError(f"the vision tower has no class {sorted(unknown)[0]!r}: vision_classes.json has their names")
+    return [
+        [] if set(unseen) & set(own) else [*own, kind] if kind and kind not in own else own
+        for own, kind in zip(names, kinds, strict=True)
+    ]
 
 
 def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
@@ -47,10 +57,12 @@ def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
     return features.mean(0) + _STEP * rows @ (centred.T @ centred / len(centred))
 
 
-def imagine_classes(preparer: Preparer, model: NanoModule, pictures: list[PartKey]) -> list[Pair]:
+def imagine_classes(
+    preparer: Preparer, model: NanoModule, pictures: list[PartKey], *, unseen: tuple[str, ...] = ()
+) -> list[Pair]:
     """Pairs of a made-up picture and its class's names, in sentences; `preparer` knows the pictures from now on.
 
-    `pictures` show how cells vary.
+    `pictures` show how cells vary; classes with a name in `unseen` are left out.
     """
     grid = model.config.vision.image_grid**2
     chosen = pictures[:: max(1, len(pictures) // _MOST_PICTURES)]
@@ -65,5 +77,6 @@ def imagine_classes(preparer: Preparer, model: NanoModule, pictures: list[PartKe
     preparer.class_cells = cells
     return [
         Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(text(t.format(name)) for name in own for t in _TEMPLATES))
-        for number, own in enumerate(class_names())
+        for number, own in enumerate(class_names(unseen=unseen))
+        if own
     ]

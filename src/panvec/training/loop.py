@@ -40,6 +40,8 @@ from panvec.training.step import Objective, average_gradients, backward
 from panvec.training.tasks import Place, media_of, read_tasks
 
 RECIPE = "recipe.json"
+_REMEMBERED = (".mean", ".gain", "first_head", "first_lengths")
+"""Buffers that the start of a run finds and the rest of it needs."""
 
 
 class Training:
@@ -102,6 +104,7 @@ class Training:
         norm = nn.utils.clip_grad_norm_(self._parameters(), stage.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self.learner.keep_lengths()
         return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
 
     def _enter(self, step: int) -> None:
@@ -142,9 +145,7 @@ class Training:
         """What is trained, by name: the learner's and the learned temperatures."""
         names = {f"model.{name}" for name in self.learner.trained}
         state = {name: _whole(value) for name, value in self.learner.state_dict().items()}
-        kept = {
-            name: value for name, value in state.items() if name in names or name.endswith((".mean", ".gain", "first_head"))
-        }
+        kept = {name: value for name, value in state.items() if name in names or name.endswith(_REMEMBERED)}
         return kept | {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
@@ -197,7 +198,9 @@ class Training:
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):
-            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures)
+            imagined = imagine_classes(
+                self.learner.preparer, self.learner.model, pictures, unseen=self.recipe.model.unseen_classes
+            )
             self.pairs |= {name: [*self.pairs[name], *imagined] for name in asking}
 
     def _begin(self) -> None:
@@ -215,6 +218,7 @@ class Training:
                 ridge=model.ridge,
                 class_weight=model.class_weight,
                 class_gain=model.class_gain,
+                unseen=model.unseen_classes,
             )
         device = _device()
         self.learner.to(device), self.objective.to(device)

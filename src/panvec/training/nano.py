@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from panvec.content import Content, Limits, Text
 from panvec.data.pairs import Side
@@ -26,6 +27,7 @@ from panvec.training.prepared import CELL, MARKER, STATE, WORD, Augmentation, Pr
 
 IMAGE_GATE, AUDIO_GATE, MARKER_GATE = range(3)
 _TOGETHER = 128
+_LEAST = 1e-12
 _BEFORE_TRUNK = ("vision.token", "vision.classes", "audio.token", "audio.reduce", "markers", "adapters")
 """What the trunk's outputs depend on."""
 
@@ -79,6 +81,7 @@ class NanoLearner(nn.Module):
             torch.manual_seed(0)
             self.model.add_adapters(rank)
         self.first_head = nn.Buffer(torch.zeros(config.dim + 1, config.dim))
+        self.first_lengths = nn.Buffer(torch.zeros(2))
         self.trained = {
             name
             for name, _ in self.model.named_parameters()
@@ -89,8 +92,7 @@ class NanoLearner(nn.Module):
     def start_released(self, folder: Path = WEIGHTS) -> None:
         """Go on from released connectors and head."""
         self.model.load_trained(folder)
-        with torch.no_grad():
-            self.keep_head()
+        self.remember()
 
     def prepare(
         self, sides: list[Side], prompts: list[str], augmentations: list[Augmentation | None] | None = None
@@ -118,9 +120,27 @@ class NanoLearner(nn.Module):
             for each, text in zip(parts, alone, strict=True)
         ]
 
-    def keep_head(self) -> None:
-        """Remember the head as it is: the space in which `before_training` gives texts."""
+    @torch.no_grad()
+    def remember(self) -> None:
+        """Remember the head as it is, the space in which `before_training` gives texts, and how long skips are."""
         self.first_head.copy_(torch.cat([self.model.head.weight.T, self.model.head.bias[None]]))
+        self.first_lengths.copy_(torch.stack([skips[0].norm() for skips in self._skips()]))
+
+    @torch.no_grad()
+    def keep_lengths(self) -> None:
+        """Bring the skips of pictures and of sounds, by their linear terms, back to their first length, direction as it is.
+
+        The vector of a medium alone hardly depends on it, so steps only ever add to it (Karras et al., arXiv 2312.02696,
+        section 2.3); but beside a text, or another medium, it is what a medium weighs.
+        """
+        for skips, length in zip(self._skips(), self.first_lengths, strict=True):
+            share = length / _whole(skips[0].norm()).clamp_min(_LEAST)
+            for parameter in skips:
+                parameter.mul_(share)
+
+    def _skips(self) -> tuple[list[Tensor], list[Tensor]]:
+        vision, audio = self.model.vision, self.model.audio
+        return [vision.skip.weight, vision.skip.bias, vision.class_skips], [audio.skip.weight, audio.skip.bias]
 
     def before_training(self, items: list[Pooled | Item]) -> tuple[NDArray[np.int64], Tensor]:
         """Which of the items are texts alone, and those texts' unit vectors in the first head's space `[texts, 384]`."""
@@ -262,6 +282,10 @@ class NanoLearner(nn.Module):
 
     def _index(self, array: list[int] | NDArray[np.generic]) -> Tensor:
         return torch.as_tensor(np.asarray(array)).to(self.device)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def mean_text(texts: list[Pooled]) -> Pooled:

@@ -43,6 +43,8 @@ class Model(_Part):
     """Strength of the ridge in the closed form."""
     class_weight: Annotated[float, Field(ge=0)] = 0.3
     """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
+    unseen_classes: tuple[str, ...] = ()
+    """Names of classes of the vision tower that are kept out of all training, so that pictures of them are a fair test."""
     class_gain: Positive = 1.0
     """How many times what the closed form finds class names count at the start: it goes by photos, which need few."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -48,16 +49,18 @@ def start(
     ridge: float,
     class_weight: float,
     class_gain: float = 1.0,
+    unseen: tuple[str, ...] = (),
     weights: Path = WEIGHTS,
 ) -> None:
     """Fit the connectors to pairs of one medium and texts, in either order, and the head to both."""
     learner.eval()
-    _start_tokens(learner, gate, weights)
+    names = class_names(weights, unseen=unseen)
+    _start_tokens(learner, gate, names)
     described = _described(pairs)
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
     said = torch.empty(0, DIM)
     if pictures:
-        said = _fit_vision(learner, pictures, ridge, class_weight, class_gain, class_names(weights))
+        said = _fit_vision(learner, pictures, ridge, class_weight, class_gain, names)
     if sounds:
         _fit_audio(learner, sounds, ridge)
     distinct = sorted({text for _, texts in described for text in texts[:1]})
@@ -65,7 +68,7 @@ def start(
     with torch.no_grad():
         learner.model.head.weight.copy_(nested_rotation(torch.cat([said, texts])))
         learner.model.head.bias.copy_(-learner.model.head.weight @ texts[: len(distinct)].mean(0))
-        learner.keep_head()
+    learner.remember()
 
 
 def _described(pairs: list[Pair]) -> list[Described]:
@@ -87,17 +90,16 @@ def _alone(pairs: list[Pair]) -> list[str]:
     return sorted(side[0][1] for side in sides - described)
 
 
-def _start_tokens(learner: NanoLearner, gate: float, weights: Path) -> None:
+def _start_tokens(learner: NanoLearner, gate: float, names: list[list[str]]) -> None:
     """Class names' mean word rows at a word's length; markers from words; no linear term of pictures yet."""
     model, preparer = learner.model, learner.preparer
 
     def rows(text: str) -> Tensor:
         return torch.from_numpy(preparer.engine.words(np.asarray(preparer.ids(text), np.int64))).mean(0)
 
-    names = class_names(weights)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        model.vision.classes.copy_(F.normalize(torch.stack([rows(", ".join(n)) for n in names]), dim=-1) * _WORD_NORM)
+        model.vision.classes.copy_(_of_named(names, lambda own: F.normalize(rows(", ".join(own)), dim=-1) * _WORD_NORM))
         model.vision.token.weight.zero_(), model.vision.token.bias.zero_()
         model.audio.reduce.weight.zero_()
         model.audio.token.weight.normal_(0, 0.02, generator=generator)
@@ -130,11 +132,12 @@ def _fit_vision(
     alike = Counter(tuple(texts) for _, texts in described)
     once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
     texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
-    classes = _mean_texts(learner, [[f"a photo of a {name}" for name in each] for each in names])
-    beside = classes - classes.mean(0)
+    named = _mean_texts(learner, [[f"a photo of a {name}" for name in own] for own in names if own])
+    beside = named - named.mean(0)
+    rows = iter(beside)
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
-        made_up = class_cells(features, connector.classifier.weight)
+        made_up = class_cells(features, connector.classifier.weight)[torch.tensor([bool(own) for own in names])]
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if class_weight else []
         target = torch.cat([texts, texts.mean(0) + beside]) if class_weight else texts
@@ -144,7 +147,7 @@ def _fit_vision(
         shares = torch.stack(
             [connector.classifier(torch.from_numpy(i.prepared.cells).float()).softmax(-1).mean(0) for i in items]
         )
-        known = beside * _CLASS_SCALE
+        known = _of_named(names, lambda _: next(rows)) * _CLASS_SCALE
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), class_weight).sqrt()[:, None]
         joined = torch.cat([x, shares @ known], 1) * weights
         fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), ridge).float()
@@ -166,6 +169,11 @@ def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
         connector.skip.bias.copy_(bias)
         _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
+
+
+def _of_named(names: list[list[str]], row: Callable[[list[str]], Tensor]) -> Tensor:
+    """A row `[384]` for each class that has names, zeros for the others `[classes, 384]`."""
+    return torch.stack([row(own) if own else torch.zeros(DIM) for own in names])
 
 
 def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:
