@@ -62,9 +62,6 @@ class HubLearner(nn.Module):
     def start_released(self) -> None:
         """The model begins as it was loaded; its adapters change nothing yet."""
 
-    def keep_lengths(self) -> None:
-        """Nothing: there are no skips."""
-
     def hold_trunk(self, held: bool) -> None:
         """Nothing: recipes of these models have no stage that holds the trunk."""
 
