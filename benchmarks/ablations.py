@@ -27,10 +27,6 @@ VARIANTS: dict[str, Changes] = {
     "class names 12 times as long at the start": {"model.class_gain": 12.0},
     "a thumbnail of each photo": {"tasks.photos.thumbnails": 1},
     "captions blended in half of the pairs": {"tasks.photos.blended": 0.5},
-    "skips keep their length": {
-        "model.keep_lengths": True,
-        "model.rates": {"vision.skip": 0.8, "vision.class_skips": 20, "audio.skip": 0.2},
-    },
     "names in English only": {"sources.tuxpaint.only.language": ["en"]},
     "no texts among the negatives": {"tasks.photos.others": None},
     "hard negatives, mined at the start": {"stages.0.mine": True},

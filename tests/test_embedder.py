@@ -119,7 +119,7 @@ def test_a_vector_does_not_depend_on_its_batch(embedder: Embedder, texts: list[s
 def test_the_order_of_parts_matters_and_a_mix_is_no_average(embedder: Embedder, media: Path) -> None:
     text, picture = Text("the bell that rings here:"), Image(media / "city-night.jpg")
     first, second = embedder.embed([Content(text, picture), Content(picture, text)])
-    assert cosine(first, second) < 0.9999
+    assert cosine(first, second) < 0.9995
     alone = embedder.embed([text, picture]).sum(0)
     assert cosine(first, alone / np.linalg.norm(alone)) < 0.9995
 

@@ -19,7 +19,7 @@ COLOURS = {
 RECIPE = """\
 name: small
 seed: 3
-model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}, keep_lengths: true}}
+model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}}}
 sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
 tasks:
   photos:

@@ -50,12 +50,12 @@ def test_a_held_trunk_is_not_run_again(learner: NanoLearner) -> None:
         assert (learner.sums(items) - first).abs().max() > 0.01
 
 
-def test_skips_keep_their_first_length_and_their_direction(learner: NanoLearner) -> None:
+def test_skips_get_back_their_first_length_and_keep_their_direction(learner: NanoLearner) -> None:
     vision, audio = learner.model.vision, learner.model.audio
     with torch.no_grad():
         first = vision.skip.weight.clone(), vision.class_skips.clone(), audio.skip.weight.clone()
         vision.skip.weight.mul_(7), vision.class_skips.mul_(21), audio.skip.weight.mul_(0.5)
-    learner.keep_lengths()
+    learner.restore_lengths()
     torch.testing.assert_close(vision.skip.weight, first[0])
     torch.testing.assert_close(vision.class_skips, first[1] * 3, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(audio.skip.weight, first[2])

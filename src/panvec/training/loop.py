@@ -104,8 +104,6 @@ class Training:
         norm = nn.utils.clip_grad_norm_(self._parameters(), stage.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        if self.recipe.model.keep_lengths and isinstance(self.learner, NanoLearner):
-            self.learner.keep_lengths()
         return {"stage": stage.name, "task": draw.task, "loss": self._mean(loss), "rate": rate, "norm": float(norm)}
 
     def _enter(self, step: int) -> None:

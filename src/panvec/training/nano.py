@@ -127,11 +127,11 @@ class NanoLearner(nn.Module):
         self.first_lengths.copy_(torch.stack([skips[0].norm() for skips in self._skips()]))
 
     @torch.no_grad()
-    def keep_lengths(self) -> None:
+    def restore_lengths(self) -> None:
         """Bring the skips of pictures and of sounds, by their linear terms, back to their first length, direction as it is.
 
         The vector of a medium alone hardly depends on it, so steps only ever add to it (Karras et al., arXiv 2312.02696,
-        section 2.3); but beside a text, or another medium, it is what a medium weighs.
+        section 2.3); but beside a text, or another medium, it is what a medium weighs. For the end of training.
         """
         for skips, length in zip(self._skips(), self.first_lengths, strict=True):
             share = length / _whole(skips[0].norm()).clamp_min(_LEAST)

@@ -39,8 +39,6 @@ class Model(_Part):
     """Of parameters whose name begins so, the learning rate as a share of the stage's; the longest beginning counts."""
     dropout: Share = 0.1
     """Of the towers' features."""
-    keep_lengths: bool = False
-    """After each step, skips are brought back to the length that they began with."""
     ridge: Positive = 300.0
     """Strength of the ridge in the closed form."""
     class_weight: Annotated[float, Field(ge=0)] = 0.3

@@ -79,9 +79,11 @@ def choose(training: Training, learner: NanoLearner, limit: int | None = None) -
     scored: dict[tuple[int, ...], list[Score]] = {}
     for key, tensors in candidates.items():
         training.load(tensors)
+        learner.restore_lengths()
         scored[key] = development_scores(training, _Trained(learner), limit)
     chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
     training.load(candidates[chosen])
+    learner.restore_lengths()
     return chosen, scored[chosen]
 
 
