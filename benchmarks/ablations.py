@@ -18,7 +18,6 @@ from panvec.training.release import choose
 from panvec.training.tasks import Place
 
 Changes = dict[str, Any]
-THROUGH = {"name": "through the trunk", "steps": 30, "rate": 2e-4, "warmup": 5, "mixture": {"near": 1}}
 VARIANTS: dict[str, Changes] = {
     "the recipe": {},
     "the last checkpoint, no soup": {"soup": None},
@@ -26,7 +25,6 @@ VARIANTS: dict[str, Changes] = {
     "no class names": {"model.class_weight": 0.0, "stages.0.mixture.classes": None},
     "class names 12 times as long at the start": {"model.class_gain": 12.0},
     "a thumbnail of each photo": {"tasks.photos.thumbnails": 1},
-    "captions blended in half of the pairs": {"tasks.photos.blended": 0.5},
     "names in English only": {"sources.tuxpaint.only.language": ["en"]},
     "no texts among the negatives": {"tasks.photos.others": None},
     "hard negatives, mined at the start": {"stages.0.mine": True},
@@ -34,7 +32,7 @@ VARIANTS: dict[str, Changes] = {
     "adapters of rank 32 for soft tokens, 30 steps more": {
         "model.adapter_rank": 32,
         "tasks.near": {"data": ["flickr8k"], "batch": 256, "swap": True, "loss": {"temperature": 0.04}},
-        "stages.1": THROUGH,
+        "stages.1": {"name": "through the trunk", "steps": 30, "rate": 2e-4, "warmup": 5, "mixture": {"near": 1}},
     },
     "no dropout": {"model.dropout": 0.0},
     "photos in batches of 256": {"tasks.photos.batch": 256},

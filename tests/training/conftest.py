@@ -27,7 +27,6 @@ tasks:
     batch: 6
     swap: true
     thumbnails: 1
-    blended: 0.5
     others: photos
     others_count: 4
     others_share: 0.5

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from panvec.data.pairs import Side
+from panvec.training.batches import augmentations
 from panvec.training.nano import Item, NanoLearner
-from panvec.training.prepared import Preparer
+from panvec.training.prepared import Augmentation, Preparer
+from panvec.training.recipe import Task
 
 MEDIA = Path(__file__).parents[2] / "examples" / "media"
 SIDES: list[Side] = [
@@ -20,6 +22,14 @@ def learner(cache: Path) -> NanoLearner:
     learner = NanoLearner(Preparer(cache, threads=1), rank=4)
     learner.start_released()
     return learner.eval()
+
+
+def test_thumbnails_are_further_ways_to_see_a_picture(learner: NanoLearner) -> None:
+    ways = augmentations(Task(augmented=1, thumbnails=2))
+    assert ways == [None, Augmentation(1), Augmentation(1, small=True), Augmentation(2, small=True)]
+    picture, sound = SIDES[0][0], SIDES[1][1]
+    assert len({learner.preparer.part(picture, way).cells.tobytes() for way in ways}) == len(ways)
+    assert learner.preparer.prepare(sound, Augmentation(1, small=True)) == learner.preparer.prepare(sound)
 
 
 def test_a_held_trunk_gives_the_same_vectors_and_teaches_only_what_is_around_it(learner: NanoLearner) -> None:

@@ -45,7 +45,6 @@ def test_a_recipe_is_read_with_defaults(tmp_path: Path) -> None:
         (("{photos: 1}", "{photo: 1}"), 11, "no such task; there are photos"),
         (("others: photos", "others: words"), 7, "no such task as words"),
         (("data: [photos]", "data: [photo]"), 5, "no such source; there are photos"),
-        (("others: photos", "joined: [photos, photo]"), 7, "no such source; there are photos"),
         (("path: photos", "path: photos, splt: dev"), 2, "splt"),
         (("name: small", "name: small\ndims: [384, x]"), 2, "integer"),
     ],

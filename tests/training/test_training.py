@@ -61,6 +61,13 @@ def test_a_run_logs_every_step_and_draws_curves(trained: Training) -> None:
     assert list((run / "tensorboard").iterdir())
 
 
+def test_a_checkpoint_that_lacks_something_is_refused(trained: Training) -> None:
+    tensors = trained.trained()
+    del tensors["first_lengths"]
+    with pytest.raises(InputError, match="without first_lengths, of another version"):
+        trained.load(tensors)
+
+
 def test_adapters_leave_texts_bit_for_bit(trained: Training) -> None:
     learner = trained.learner.eval()
     assert any(parameter.abs().max() > 0 for name, parameter in learner.named_parameters() if "expand" in name)

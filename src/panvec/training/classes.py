@@ -34,13 +34,13 @@ _TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {} .", "there is 
 
 
 @cache
-def class_names(weights: Path = WEIGHTS, *, unseen: tuple[str, ...] = ()) -> list[list[str]]:
+def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
     """The names of each class, and its kind as the last where it has one; none of the classes with a name in `unseen`.
 
     Raises:
         InputError: no class has one of the names in `unseen`.
     """
-    names: list[list[str]] = json.loads((weights / "vision_classes.json").read_text(encoding="utf-8"))
+    names: list[list[str]] = json.loads((WEIGHTS / "vision_classes.json").read_text(encoding="utf-8"))
     kinds: list[str | None] = json.loads(_KINDS.read_text(encoding="utf-8"))
     if unknown := set(unseen).difference(*names):
         raise InputError(f"the vision tower has no class {sorted(unknown)[0]!r}: vision_classes.json has their names")

@@ -148,7 +148,13 @@ class Training:
         return kept | {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `trained` gave."""
+        """Put back what `trained` gave.
+
+        Raises:
+            InputError: something of it is missing.
+        """
+        if missing := set(self.trained()) - set(tensors):
+            raise InputError(f"{self.place.run}: a checkpoint without {min(missing)}, of another version of panvec: train anew")
         ours = {name.removeprefix("objective."): value for name, value in tensors.items() if name.startswith("objective.")}
         self.objective.load_state_dict(ours)
         held = dict(self.learner.named_parameters()) | dict(self.learner.named_buffers())
@@ -209,16 +215,7 @@ class Training:
             self.learner.start_released()
         else:
             first = [pair for name in self.recipe.stages[0].mixture for pair in self.pairs[name]]
-            model = self.recipe.model
-            start(
-                self.learner,
-                first,
-                gate=model.gate,
-                ridge=model.ridge,
-                class_weight=model.class_weight,
-                class_gain=model.class_gain,
-                unseen=model.unseen_classes,
-            )
+            start(self.learner, first, self.recipe.model)
         device = _device()
         self.learner.to(device), self.objective.to(device)
         if self.place.shard:

@@ -288,12 +288,6 @@ def _whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def mean_text(texts: list[Pooled]) -> Pooled:
-    """What lies between texts: the mean of their unit vectors before the head."""
-    rows = np.stack([text.sums for text in texts])
-    return Pooled((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(0))
-
-
 def is_text(side: Side) -> bool:
     """Whether a content is one text."""
     return len(side) == 1 and side[0][0] == "text"

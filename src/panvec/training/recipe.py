@@ -97,12 +97,8 @@ class Task(_Part):
     """Augmented copies of each picture and sound, made once; a draw takes one of them or the medium itself."""
     thumbnails: Natural = 0
     """Of such copies of pictures, those that are a few dozen pixels wide, beside `augmented`."""
-    joined: tuple[str, ...] = ()
-    """Names of sources: each pair's query is followed by that of one of theirs at random, each of its texts by one of its."""
     letters: bool = False
     """The pictures have letters in them and are not mirrored."""
-    blended: Share = 0.0
-    """In which share of the pairs the positive is the mean of some of its texts' vectors, not one of them."""
     hard_negatives: Natural = 1
     """The most of a pair's own negatives that are drawn."""
     others: str | None = None
@@ -193,10 +189,9 @@ class Recipe(_Part):
                 if name not in self.tasks:
                     raise ValueError(f"stages.{number}.mixture.{name}: no such task; there are {', '.join(self.tasks)}")
         for name, task in self.tasks.items():
-            for field, named in (("data", task.data), ("joined", task.joined)):
-                for number, source in enumerate(named):
-                    if source not in self.sources:
-                        raise ValueError(f"tasks.{name}.{field}.{number}: no such source; there are {', '.join(self.sources)}")
+            for number, source in enumerate(task.data):
+                if source not in self.sources:
+                    raise ValueError(f"tasks.{name}.data.{number}: no such source; there are {', '.join(self.sources)}")
             if task.others and task.others not in self.tasks:
                 raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
         return self
@@ -211,7 +206,6 @@ class Recipe(_Part):
             for field, set_ in (
                 ("augmented", task.augmented),
                 ("thumbnails", task.thumbnails),
-                ("blended", task.blended),
                 ("classes", task.classes),
                 ("loss.matching", task.loss.matching),
             ):

@@ -76,11 +76,11 @@ def choose(training: Training, learner: NanoLearner, limit: int | None = None) -
         last = tuple(step for step in steps if step % recipe_soup.every == 0)[-recipe_soup.checkpoints :]
         if len(last) > 1:
             candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
-    scored: dict[tuple[int, ...], list[Score]] = {}
+    embedder, scored = _Trained(learner), dict[tuple[int, ...], list[Score]]()
     for key, tensors in candidates.items():
         training.load(tensors)
         learner.restore_lengths()
-        scored[key] = development_scores(training, _Trained(learner), limit)
+        scored[key] = development_scores(training, embedder, limit)
     chosen = max(scored, key=lambda key: main_score(scored[key]))  # the soup, if they are equal
     training.load(candidates[chosen])
     learner.restore_lengths()
@@ -101,13 +101,12 @@ class _Trained:
     space_id = "under training"
 
     def __init__(self, learner: NanoLearner) -> None:
-        self.learner, self.dims = learner, learner.config.dims
+        self.learner, self.dims = learner.eval(), learner.config.dims
+        learner.hold_trunk(False)
 
     @torch.inference_mode()
     def embed(self, inputs: list[Content], *, on_error: Literal["return"]) -> list[Vector | PanvecError]:
         """A vector or the error of each."""
-        self.learner.eval()
-        self.learner.hold_trunk(False)
         try:
             return [*self.learner(self.learner.contents(inputs)).cpu().numpy()]
         except PanvecError as error:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -20,10 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panvec.data.pairs import Pair, Side
-from panvec.models.nano.config import DIM, DIMS, MARKERS, WEIGHTS
+from panvec.models.nano.config import DIM, DIMS, MARKERS
 from panvec.models.nano.connectors import AudioConnector
 from panvec.training.classes import class_cells, class_names
 from panvec.training.nano import Item, NanoLearner, is_text
+from panvec.training.recipe import Model
 
 Described: TypeAlias = tuple[Side, list[str]]
 """A medium alone in its content, and its texts."""
@@ -41,28 +40,16 @@ _NOISE = 1e-4
 """Directions of the fitted map weaker than this share of the strongest are rounding errors of few items."""
 
 
-def start(
-    learner: NanoLearner,
-    pairs: list[Pair],
-    *,
-    gate: float,
-    ridge: float,
-    class_weight: float,
-    class_gain: float = 1.0,
-    unseen: tuple[str, ...] = (),
-    weights: Path = WEIGHTS,
-) -> None:
-    """Fit the connectors to pairs of one medium and texts, in either order, and the head to both."""
+def start(learner: NanoLearner, pairs: list[Pair], model: Model) -> None:
+    """Fit the connectors to pairs of one medium and texts, in either order, and the head to both, as a recipe says."""
     learner.eval()
-    names = class_names(weights, unseen=unseen)
-    _start_tokens(learner, gate, names)
+    names = class_names(unseen=model.unseen_classes)
+    _start_tokens(learner, model.gate, names)
     described = _described(pairs)
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
-    said = torch.empty(0, DIM)
-    if pictures:
-        said = _fit_vision(learner, pictures, ridge, class_weight, class_gain, names)
+    said = _fit_vision(learner, pictures, model, names) if pictures else torch.empty(0, DIM)
     if sounds:
-        _fit_audio(learner, sounds, ridge)
+        _fit_audio(learner, sounds, model.ridge)
     distinct = sorted({text for _, texts in described for text in texts[:1]})
     texts = _mean_texts(learner, [[text] for text in [*distinct, *_alone(pairs)]])
     with torch.no_grad():
@@ -99,7 +86,10 @@ def _start_tokens(learner: NanoLearner, gate: float, names: list[list[str]]) -> 
 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        model.vision.classes.copy_(_of_named(names, lambda own: F.normalize(rows(", ".join(own)), dim=-1) * _WORD_NORM))
+        model.vision.classes.zero_()
+        for row, own in zip(model.vision.classes, names, strict=True):
+            if own:
+                row.copy_(F.normalize(rows(", ".join(own)), dim=-1) * _WORD_NORM)
         model.vision.token.weight.zero_(), model.vision.token.bias.zero_()
         model.audio.reduce.weight.zero_()
         model.audio.token.weight.normal_(0, 0.02, generator=generator)
@@ -108,18 +98,11 @@ def _start_tokens(learner: NanoLearner, gate: float, names: list[list[str]]) -> 
         model.markers.gates.copy_(torch.tensor([gate, gate, _MARKER_GATE]))
 
 
-def _fit_vision(
-    learner: NanoLearner,
-    described: list[Described],
-    ridge: float,
-    class_weight: float,
-    class_gain: float,
-    names: list[list[str]],
-) -> Tensor:
+def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, names: list[list[str]]) -> Tensor:
     """Pictures by their texts, and the tower's own classes by their names. Where the pictures should be `[pictures, 384]`.
 
     A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
-    as pictures vary (under a shared covariance that is where a class's mean lies), `class_weight` real pictures' worth.
+    as pictures vary (under a shared covariance that is where a class's mean lies), `model.class_weight` real pictures' worth.
     A class lies beside the mean of pictures as its names lie beside the mean of names: what all names share and captions
     do not (a third of a vector) would make all pictures alike.
     """
@@ -133,27 +116,27 @@ def _fit_vision(
     once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
     texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
     named = _mean_texts(learner, [[f"a photo of a {name}" for name in own] for own in names if own])
-    beside = named - named.mean(0)
-    rows = iter(beside)
+    beside, seen = named - named.mean(0), torch.tensor([bool(own) for own in names])
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
-        made_up = class_cells(features, connector.classifier.weight)[torch.tensor([bool(own) for own in names])]
+        made_up = class_cells(features, connector.classifier.weight)[seen]
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
-        items += [_repeated(like, cell) for cell in made_up] if class_weight else []
-        target = torch.cat([texts, texts.mean(0) + beside]) if class_weight else texts
+        items += [_repeated(like, cell) for cell in made_up] if model.class_weight else []
+        target = torch.cat([texts, texts.mean(0) + beside]) if model.class_weight else texts
         target = _missing(learner, items, target, "cells")
         bias = target[: len(texts)].mean(0)
         x = (_means(items, "cells") - connector.mean) * connector.gain
         shares = torch.stack(
             [connector.classifier(torch.from_numpy(i.prepared.cells).float()).softmax(-1).mean(0) for i in items]
         )
-        known = _of_named(names, lambda _: next(rows)) * _CLASS_SCALE
-        weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), class_weight).sqrt()[:, None]
+        known = torch.zeros_like(connector.class_skips)
+        known[seen] = beside * _CLASS_SCALE
+        weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]
         joined = torch.cat([x, shares @ known], 1) * weights
-        fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), ridge).float()
+        fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted[: x.shape[1]].T)
-        connector.class_skips.copy_(class_gain * known @ fitted[x.shape[1] :])
+        connector.class_skips.copy_(model.class_gain * known @ fitted[x.shape[1] :])
     return texts
 
 
@@ -169,11 +152,6 @@ def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
         connector.skip.bias.copy_(bias)
         _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
-
-
-def _of_named(names: list[list[str]], row: Callable[[list[str]], Tensor]) -> Tensor:
-    """A row `[384]` for each class that has names, zeros for the others `[classes, 384]`."""
-    return torch.stack([row(own) if own else torch.zeros(DIM) for own in names])
 
 
 def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:

@@ -1,13 +1,11 @@
-"""What a recipe's tasks train on: the pairs of their sources, found in the folders of a run, joined where that is asked for."""
+"""What a recipe's tasks train on: the pairs of their sources, found in the folders of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from panvec.data.pairs import Pair, PartKey, text
+from panvec.data.pairs import Pair, PartKey
 from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError
 from panvec.training.nano import is_text
@@ -49,37 +47,12 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
         used |= more
     found = {}
     for name in sorted(used):
-        task = recipe.tasks[name]
-        pairs = _pairs(recipe, place, task.data)
-        if not pairs and not task.classes:
-            raise InputError(f"task {name}: no training pairs in {', '.join(task.data)}")
-        found[name] = join_pairs(pairs, _pairs(recipe, place, task.joined), recipe.seed) if task.joined else pairs
+        sources = [recipe.sources[source] for source in recipe.tasks[name].data]
+        pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
+        if not pairs and not recipe.tasks[name].classes:
+            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
+        found[name] = pairs
     return found
-
-
-def _pairs(recipe: Recipe, place: Place, sources: tuple[str, ...]) -> list[Pair]:
-    specs = [recipe.sources[source] for source in sources]
-    return [pair for spec in specs for pair in open_source(spec, root_of(spec, place))]
-
-
-def join_pairs(pairs: list[Pair], partners: list[Pair], seed: int) -> list[Pair]:
-    """Each pair followed by a partner at random: the parts of both queries in a row, each text with one of the partner's.
-
-    Raises:
-        InputError: there is no partner, or a right answer of either is no text.
-    """
-    if not partners:
-        raise InputError("there are no pairs to join others with: name sources that hold some")
-    for pair in (*pairs, *partners):
-        if not all(map(is_text, pair.positives)):
-            raise InputError(f"{pair.item} is answered by a medium: only pairs whose answers are texts can be joined")
-    generator, joined = np.random.default_rng(seed), []
-    for pair in pairs:
-        other = partners[int(generator.integers(len(partners)))]
-        after = [other.positives[int(i)][0][1] for i in generator.integers(len(other.positives), size=len(pair.positives))]
-        texts = [text(f"{own[0][1]} {more}") for own, more in zip(pair.positives, after, strict=True)]
-        joined.append(replace(pair, item=f"{pair.item}+{other.item}", query=pair.query + other.query, positives=tuple(texts)))
-    return joined
 
 
 def root_of(spec: SourceSpec, place: Place) -> Path:
