@@ -53,6 +53,7 @@ def json_lines(path: Path, rows: list[object]) -> None:
     path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
