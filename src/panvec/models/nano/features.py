@@ -41,7 +41,8 @@ def log_mel(samples: Array, config: AudioConfig) -> Array:
     padded = np.pad(np.pad(samples, (0, -len(samples) % token)), config.window // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, config.window)[:: config.hop][:-1]
     spectrum = np.fft.rfft(frames * _hann(config.window), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    # In float64: the last bit of a float32 sum depends on the BLAS and its threads, and the tower's 8-bit codes magnify it.
+    power = spectrum.real.astype(np.float64) ** 2 + spectrum.imag.astype(np.float64) ** 2
     mel = np.log10(np.maximum(_mel_filters(config.hz, config.window, config.mels) @ power.T, 1e-10))
     return np.asarray((np.maximum(mel, mel.max() - 8) + 4) / 4, np.float32)
 
