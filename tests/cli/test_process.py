@@ -8,12 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from panvec.cli import main; main()"]
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Ctrl-C as a terminal gives it, also where whoever runs the tests ignores it."""
+
+COMMAND = [sys.executable, "-c", LISTEN + "from panvec.cli import main; main()"]
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -119,3 +123,22 @@ def test_a_closed_pipe_ends_without_a_word(environment: dict[str, str], folder: 
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait() == 1
+
+
+def test_a_ctrl_c_that_a_library_drops_still_ends_the_work(environment: dict[str, str]) -> None:
+    drops = textwrap.dedent("""
+        import ctypes
+        from panvec.cli.progress import progress_bar
+
+        def called_from_c():
+            signal.raise_signal(signal.SIGINT)
+
+        with progress_bar() as progress:
+            ctypes.CFUNCTYPE(None)(called_from_c)()  # the exception cannot pass through C: it is dropped there
+            print("dropped", flush=True)
+            progress(1, 2, "next")
+            print("never here", flush=True)
+    """)
+    done = subprocess.run([sys.executable, "-c", LISTEN + drops], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "dropped\n"
+    assert "KeyboardInterrupt" in done.stderr
