@@ -67,6 +67,18 @@ def languages(embedder: Embedder, data: Path) -> None:
     print(f"captions by hand, R@10: {shares}; eight languages {others:.1%}, {others / shares['en']:.1%} of English")
 
 
+def unseen_classes(embedder: Embedder, data: Path) -> None:
+    names = read_recipe(HERE.parent / "recipes" / "nano.yaml").model.unseen_classes
+    labelled = rows(data / "tiny_imagenet/labels.jsonl")
+    labels = sorted({row["label"] for row in labelled})
+    chosen = [row for row in labelled if row["label"].split(",")[0] in names]
+    photos = embedder.embed([Image(data / "tiny_imagenet/images" / row["image"]) for row in chosen])
+    guesses = (photos @ embedder.embed([f"a photo of a {label}" for label in labels]).T).argmax(1)
+    right = np.array([labels[guess] == row["label"] for guess, row in zip(guesses, chosen, strict=True)])
+    each = {name: f"{right[[row['label'].startswith(name) for row in chosen]].mean():.0%}" for name in names}
+    print(f"classes whose names training never saw, among {len(labels)}: {right.mean():.1%} of {len(right)}; {each}")
+
+
 def drawings(embedder: Embedder, built: Path) -> None:
     pairs = [p for p in read_pairs(built / "tuxpaint", "dev") if p.query[0][0] == "image" and "symbols/" not in p.item]
     files = sorted({p.query[0][1] for p in pairs})[:100]
@@ -179,6 +191,7 @@ def main() -> None:
     embedder = Embedder(arguments.model)
     print(embedder)
     yardstick(embedder, arguments.data)
+    unseen_classes(embedder, arguments.data)
     languages(embedder, arguments.data)
     together(embedder, arguments.data)
     sounds_among_texts(embedder, arguments.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from panvec.data.pairs import Pair, Side
 from panvec.training.hub import HubLearner
-from panvec.training.nano import NanoLearner, is_text
+from panvec.training.nano import NanoLearner, is_text, mean_text
 from panvec.training.prepared import Augmentation
 from panvec.training.recipe import Recipe, Task
 from panvec.training.schedule import Draw
@@ -44,10 +45,10 @@ class Batches:
         owners = []
         for place, (pair, row, seed) in enumerate(zip(chosen, draw.rows, draw.seeds, strict=True)):
             generator = np.random.default_rng(int(seed))
-            positive = pair.positives[int(generator.integers(len(pair.positives)))]
-            sides = (positive, pair.query) if task.swap else (pair.query, positive)
-            queries.append(_Drawn(sides[0], *_chosen(task.query_prompt, task, generator)))
-            positives.append(_Drawn(sides[1], *_chosen(task.positive_prompt, task, generator)))
+            ends = [[pair.query], _answers_of(pair, task.blended, generator)]
+            query, positive = reversed(ends) if task.swap else ends
+            queries.append(_Drawn(query[0], *_chosen(task.query_prompt, task, generator), tuple(query[1:])))
+            positives.append(_Drawn(positive[0], *_chosen(task.positive_prompt, task, generator), tuple(positive[1:])))
             own = () if task.swap else pair.negatives  # they answer the pair's query wrongly, not its positive
             known = [*own, *(self.mined[draw.task][row] if draw.task in self.mined else ())]
             for index in generator.permutation(len(known))[: task.hard_negatives]:
@@ -58,6 +59,7 @@ class Batches:
         items: list[Any] = self.learner.prepare(
             [d.side for d in every], [d.prompt for d in every], [d.augmentation for d in every]
         )
+        self._blend(items, every)
         rows = len(chosen)
         taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
         return Batch(
@@ -72,6 +74,14 @@ class Batches:
             teachers=teachers,
             taught=torch.from_numpy(taught),
         )
+
+    def _blend(self, items: list[Any], every: list[_Drawn]) -> None:
+        """Put the mean of a text's vector and those of its `more` in its place."""
+        wide = [(place, drawn) for place, drawn in enumerate(every) if drawn.more]
+        sides, prompts = [side for _, d in wide for side in d.more], [d.prompt for _, d in wide for _ in d.more]
+        more: Iterator[Any] = iter(self.learner.prepare(sides, prompts))
+        for place, drawn in wide:
+            items[place] = mean_text([items[place], *islice(more, len(drawn.more))])
 
     def prompted_texts(self) -> Iterator[tuple[str, str]]:
         """Every text alone that a batch may hold, with every prompt that it may have."""
@@ -95,12 +105,22 @@ class _Drawn:
     side: Side
     prompt: str
     augmentation: Augmentation | None
+    more: tuple[Side, ...] = ()
+    """Texts beside `side`, all of which the content is the mean of."""
 
 
 def augmentations(task: Task) -> list[Augmentation | None]:
     """Every way in which a task's media may be drawn; None is as they are."""
     augmented = [Augmentation(number, task.letters) for number in range(1, task.augmented + 1)]
     return [None, *augmented, *(Augmentation(number, task.letters, small=True) for number in range(1, task.thumbnails + 1))]
+
+
+def _answers_of(pair: Pair, blended: float, generator: np.random.Generator) -> list[Side]:
+    """One of a pair's positives; or, if they are texts, some of them at random in a share of the draws."""
+    order = [pair.positives[int(i)] for i in generator.permutation(len(pair.positives))]
+    if generator.random() >= blended or not all(map(is_text, order)):
+        return order[:1]
+    return order[: int(generator.integers(1, len(order) + 1))]
 
 
 def _chosen(prompt: str, task: Task, generator: np.random.Generator) -> tuple[str, Augmentation | None]:
@@ -123,7 +143,7 @@ def identity(side: Side) -> int:
 
 
 def _ids(drawn: list[_Drawn]) -> torch.Tensor:
-    return torch.tensor([identity(d.side) for d in drawn], dtype=torch.int64)
+    return torch.tensor([identity((*d.side, *(part for side in d.more for part in side))) for d in drawn], dtype=torch.int64)
 
 
 def _answers(pairs: list[Pair], others: list[Side]) -> torch.Tensor:

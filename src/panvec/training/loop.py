@@ -224,7 +224,8 @@ class Training:
         groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, parameter in self.learner.model.named_parameters():
             if name in self.learner.trained:
-                groups.setdefault((share_of_rate(name, self.recipe.rates), parameter.ndim > 1), []).append(parameter)
+                decays = parameter.ndim > 1 and name.endswith(".weight")  # a linear term, not a bias, nor a table of rows
+                groups.setdefault((share_of_rate(name, self.recipe.rates), decays), []).append(parameter)
         if learned := list(self.objective.parameters()):
             groups.setdefault((1.0, False), []).extend(learned)
         self.optimizer = torch.optim.AdamW(

@@ -284,6 +284,12 @@ class NanoLearner(nn.Module):
         return torch.as_tensor(np.asarray(array)).to(self.device)
 
 
+def mean_text(texts: list[Pooled]) -> Pooled:
+    """What lies between texts: the mean of their unit vectors before the head."""
+    rows = np.stack([text.sums for text in texts])
+    return Pooled((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(0))
+
+
 def _whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 

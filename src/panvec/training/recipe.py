@@ -99,6 +99,8 @@ class Task(_Part):
     """Of such copies of pictures, those that are a few dozen pixels wide, beside `augmented`."""
     letters: bool = False
     """The pictures have letters in them and are not mirrored."""
+    blended: Share = 0.0
+    """In which share of the pairs the positive is the mean of some of its texts' vectors, not one of them."""
     hard_negatives: Natural = 1
     """The most of a pair's own negatives that are drawn."""
     others: str | None = None
@@ -206,6 +208,7 @@ class Recipe(_Part):
             for field, set_ in (
                 ("augmented", task.augmented),
                 ("thumbnails", task.thumbnails),
+                ("blended", task.blended),
                 ("classes", task.classes),
                 ("loss.matching", task.loss.matching),
             ):
