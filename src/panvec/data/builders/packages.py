@@ -141,11 +141,19 @@ def _fetch_npm(package: Package, scratch: Path) -> Path:
 
 
 def _untar(archive: Path, tree: Path, package: Package) -> None:
+    """Files and folders below `tree` alone; by hand, as Debian 12's Python has no filter for it."""
     try:
         with tarfile.open(archive) as tar:
             if sum(member.size for member in tar) > _MOST_BYTES:
                 raise InputError(f"cannot unpack {package.name}: it holds more than {_MOST_BYTES:,} bytes")
-            tar.extractall(tree, filter="data")
+            for member in tar:
+                path = (tree / member.name).resolve()
+                if not path.is_relative_to(tree.resolve()) or not (member.isfile() or member.isdir()):
+                    raise InputError(f"cannot unpack {package.name}: {member.name!r} is a link or lies outside: do not use it")
+                (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+                if file := tar.extractfile(member):
+                    with path.open("wb") as out:
+                        shutil.copyfileobj(file, out)
     except (tarfile.TarError, EOFError) as error:
         raise InputError(f"cannot unpack {package.name}: {error}: fetch it again, or elsewhere and use --from") from error
 
