@@ -58,5 +58,5 @@ def test_an_augmented_class_has_a_picture_around_it(cache: Path) -> None:
     pictures: list[PartKey] = [("image", str(path)) for path in sorted(MEDIA.glob("*.jpg"))]
     pairs = imagine_classes(learner.preparer, learner.model, pictures)
     plain, one, two = learner.prepare([pairs[7].query] * 3, [""] * 3, [None, Augmentation(1), Augmentation(2)])
-    assert all(isinstance(item, Item) and item.prepared.cells.shape == (9, 1280) for item in (plain, one, two))
+    assert all(isinstance(item, Item) and item.prepared.cells.shape == (9, 4608) for item in (plain, one, two))
     assert len({item.prepared.cells.tobytes() for item in (plain, one, two) if isinstance(item, Item)}) == 3

@@ -51,10 +51,10 @@ def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
 
 
 def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
-    """A cell for each class `[classes, features]`, from pictures' mean cells `[pictures, features]` and the classifier."""
+    """A cell for each class `[classes, features]`, from the mean cells of pictures `[pictures, features]`."""
     centred = features - features.mean(0)
     rows = classifier - classifier.mean(0)
-    return features.mean(0) + _STEP * rows @ (centred.T @ centred / len(centred))
+    return features.mean(0) + _STEP * rows @ (centred[:, : rows.shape[1]].T @ centred / len(centred))
 
 
 def imagine_classes(

@@ -237,7 +237,7 @@ class NanoLearner(nn.Module):
         rows = []
         for item in items:
             cells, states = (self._tensor(x).float() for x in (item.prepared.cells, item.prepared.states))
-            shares = vision.classifier(cells).softmax(-1)
+            shares = vision.probabilities(cells)
             centred = (cells - vision.mean) * vision.gain
             reduced = audio.reduce((states.flatten(1) - audio.mean) * audio.gain)
             counts = centred.new_tensor([len(cells), len(states)])
@@ -305,7 +305,7 @@ def _words(ids: list[int]) -> Prepared:
     return Prepared(
         np.full(len(ids), WORD, np.int64),
         np.asarray(ids, np.int64),
-        np.empty((0, vision.dim), np.float16),
+        np.empty((0, vision.features), np.float16),
         np.empty((0, 2, audio.layers + 1, audio.dim), np.float16),
         none.astype(np.int64),
         np.empty((0, CONFIG.dim), np.float32),

@@ -41,7 +41,7 @@ CLASS = "class"
 """The modality of a made-up picture of one of the vision tower's classes, by its number (`panvec.training.classes`)."""
 _MOST_KEPT = 4_000_000_000
 """Bytes of prepared media that are kept in memory."""
-_VERSION = "1"
+_VERSION = "2"
 _KEY = 16
 _HZ = 16_000
 _TOGETHER = 1024
@@ -51,7 +51,7 @@ _TOGETHER = 1024
 class Prepared:
     """A part: the kind of each position `[n]` and its row (of a word: its id) `[n]`, and what the rows are of.
 
-    `cells` float16 `[cells, 1280]`, `states` float16 `[states, 2, 7, 512]`, `markers` `[markers]` with `times`
+    `cells` float16 `[cells, 4608]`, `states` float16 `[states, 2, 7, 512]`, `markers` `[markers]` with `times`
     `[markers, 384]` to be added.
     """
 
@@ -109,7 +109,7 @@ class Recorder:
         return self._keep(MARKER, self.markers, [MARKERS.index(name)])
 
     def keep_cells(self, cells: list[NDArray[np.float16]]) -> Positions:
-        """Cells `[1280]` as they are."""
+        """Cells `[4608]` as they are."""
         return self._keep(CELL, self.cells, cells)
 
     def _see(self, picture: NDArray[np.uint8], grid: slice) -> Positions:
@@ -128,7 +128,7 @@ class Recorder:
         return Prepared(
             np.where(word, WORD, code % 4),
             np.where(word, positions.ids, code // 4),
-            np.array(self.cells, np.float16).reshape(-1, vision.dim),
+            np.array(self.cells, np.float16).reshape(-1, vision.features),
             np.array(self.states, np.float16).reshape(-1, 2, audio.layers + 1, audio.dim),
             np.array(self.markers, np.int64),
             np.array(self.times, np.float32).reshape(-1, self.config.dim),
@@ -148,7 +148,7 @@ class Towers:
         self._audio = _session(folder, audio, {"mel": (TensorProto.FLOAT, mel)}, audio_states(audio, config), threads)
 
     def see(self, pixels: Array) -> NDArray[np.float16]:
-        """Pixels `[3, 260, 260]` to cells `[13, 1280]`."""
+        """Pixels `[3, 260, 260]` to cells `[13, 4608]`."""
         cells: Array = self._vision.run(None, {"pixels": pixels[None]})[0][0]
         return cells.astype(np.float16)
 
@@ -179,7 +179,7 @@ class Preparer:
         self._hashes: dict[str, str] = {}
         self._kept: dict[tuple[PartKey, Augmentation | None], Prepared] = {}
         self._bytes = 0
-        self.class_cells = np.empty((0, 1, config.vision.image_grid**2, config.vision.dim), np.float16)
+        self.class_cells = np.empty((0, 1, config.vision.image_grid**2, config.vision.features), np.float16)
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""

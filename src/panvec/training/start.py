@@ -126,9 +126,7 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         target = _missing(learner, items, target, "cells")
         bias = target[: len(texts)].mean(0)
         x = (_means(items, "cells") - connector.mean) * connector.gain
-        shares = torch.stack(
-            [connector.classifier(torch.from_numpy(i.prepared.cells).float()).softmax(-1).mean(0) for i in items]
-        )
+        shares = torch.stack([connector.probabilities(torch.from_numpy(i.prepared.cells).float()).mean(0) for i in items])
         known = torch.zeros_like(connector.class_skips)
         known[seen] = beside * _CLASS_SCALE
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]

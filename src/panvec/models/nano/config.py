@@ -46,12 +46,14 @@ class TrunkConfig:
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """EfficientNet-Lite2: a 260-pixel square in, 9 x 9 cells of 1280 features out."""
+    """EfficientNet-Lite2: a 260-pixel square in, a grid of cells out."""
 
     pixels: int = 260
-    cells: int = 9
     dim: int = 1280
+    """Channels of the last convolution, which the tower's classifier reads."""
     classes: int = 1000
+    features: int = 4608
+    """Of a cell: means of the last convolution, and mean and deviation of the last block's expansion and of three stages."""
     image_grid: int = 3
     """An image is `image_grid` x `image_grid` soft tokens."""
     frame_grid: int = 2

@@ -12,27 +12,33 @@ from panvec.models.nano.config import MARKERS, NanoConfig
 
 
 class VisionConnector(nn.Module):
-    """Cells `[batch, n, 1280]` to soft tokens and skips, each `[batch, n, 384]`.
+    """Cells `[batch, n, 4608]` to soft tokens and skips, each `[batch, n, 384]`.
 
-    A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term; a skip is the
-    same probabilities over its classes' text vectors, plus a linear term.
+    A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term of what its
+    classifier reads (the first 1280 features); a skip is the same probabilities over its classes' text vectors, plus a
+    linear term of all features.
     """
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
-        features, classes = config.vision.dim, config.vision.classes
+        self.read, features, classes = config.vision.dim, config.vision.features, config.vision.classes
         self.mean = nn.Buffer(torch.zeros(features))
         self.gain = nn.Buffer(torch.ones(features))
-        self.classifier = nn.Linear(features, classes)
+        self.classifier = nn.Linear(self.read, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
-        self.token = nn.Linear(features, config.dim)
+        self.token = nn.Linear(self.read, config.dim)
         self.skip = nn.Linear(features, config.dim)
         self.class_skips = nn.Parameter(torch.zeros(classes, config.dim))
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        probabilities = softmax(self.classifier(cells), -1)
+        probabilities = self.probabilities(cells)
         centred = (cells - self.mean) * self.gain
-        return probabilities @ self.classes + self.token(centred), probabilities @ self.class_skips + self.skip(centred)
+        tokens = probabilities @ self.classes + self.token(centred[..., : self.read])
+        return tokens, probabilities @ self.class_skips + self.skip(centred)
+
+    def probabilities(self, cells: Tensor) -> Tensor:
+        """What the tower's classifier says of each cell `[..., classes]`."""
+        return softmax(self.classifier(cells[..., : self.read]), -1)
 
 
 class AudioConnector(nn.Module):

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from panvec.models.nano.config import CONFIG, NanoConfig
 from panvec.models.nano.integers import ACTIVATIONS, INPUTS
-from panvec.models.nano.towers import MobileBlock, SameConv, VisionTower
+from panvec.models.nano.towers import LEAST_VARIANCE, MobileBlock, SameConv, VisionTower, windows
 from panvec.models.nano.weights import BLOCK, read_header, read_tensors
 
 _ONNX_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "U8": TensorProto.UINT8, "I8": TensorProto.INT8}
@@ -210,7 +210,7 @@ def export_media(folder: Path, config: NanoConfig = CONFIG) -> None:
 
 
 def vision_cells(g: Graph, config: NanoConfig) -> str:
-    """The vision tower from `pixels` to grid cells `[batch, 13, 1280]`: an image's 3 x 3, then a video frame's 2 x 2."""
+    """The vision tower from `pixels` to grid cells `[batch, 13, 4608]`: an image's 3 x 3, then a video frame's 2 x 2."""
     tower = VisionTower(config.vision)
 
     def convolution(x: str, name: str, layer: SameConv) -> str:
@@ -221,34 +221,47 @@ def vision_cells(g: Graph, config: NanoConfig) -> str:
     def relu6(x: str) -> str:
         return g.op("Clip", x, g.constant(0.0), g.constant(6.0))
 
-    x = relu6(convolution("pixels", "stem", tower.stem))
+    x, expanded, size = relu6(convolution("pixels", "stem", tower.stem)), "", tower.head.out_size
+    stages: list[tuple[str, int]] = []
     for index, block in enumerate(tower.blocks):
         assert isinstance(block, MobileBlock)  # noqa: S101
-        name, y = f"blocks.{index}", x
-        if block.expand is not None:
-            y = relu6(convolution(y, f"{name}.expand", block.expand))
-        y = convolution(relu6(convolution(y, f"{name}.depthwise", block.depthwise)), f"{name}.project", block.project)
+        name = f"blocks.{index}"
+        expanded = relu6(convolution(x, f"{name}.expand", block.expand)) if block.expand is not None else x
+        y = convolution(relu6(convolution(expanded, f"{name}.depthwise", block.depthwise)), f"{name}.project", block.project)
         x = g.op("Add", x, y) if block.residual else y
-    cells = relu6(convolution(x, "head", tower.head))
-    pooled = [_grid(g, cells, config.vision.cells, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
-    return g.op("Transpose", g.op("Concat", *pooled, axis=2), perm=[0, 2, 1])
+        if block.read:
+            stages.append((x, block.project.out_size))
+    maps = [(relu6(convolution(x, "head", tower.head)), size), (expanded, size), *stages]
+    grids = [_cells(g, maps, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
+    return g.op("Transpose", g.op("Concat", *grids, axis=2), perm=[0, 2, 1])
 
 
-def _grid(g: Graph, cells: str, size: int, grid: int) -> str:
-    stride = size // grid
-    kernel = size - stride * (grid - 1)
-    pooled = g.op("AveragePool", cells, kernel_shape=[kernel, kernel], strides=[stride, stride])
-    return g.op("Reshape", pooled, g.constant([0, 0, -1], np.int64))
+def _cells(g: Graph, maps: list[tuple[str, int]], grid: int) -> str:
+    """As `towers.pool`, features first: `[batch, 4608, grid * grid]`."""
+
+    def mean(values: str, size: int) -> str:
+        kernel, stride = windows(size, grid)
+        pooled = g.op("AveragePool", values, kernel_shape=[kernel, kernel], strides=[stride, stride])
+        return g.op("Reshape", pooled, g.constant([0, 0, -1], np.int64))
+
+    features = [mean(*maps[0])]
+    for values, size in maps[1:]:
+        middle, squares = mean(values, size), mean(g.op("Mul", values, values), size)
+        variance = g.op("Sub", squares, g.op("Mul", middle, middle))
+        features += [middle, g.op("Sqrt", g.op("Max", variance, g.constant(LEAST_VARIANCE)))]
+    return g.op("Concat", *features, axis=1)
 
 
 def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
     """`vision.onnx`: pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
     g = Graph(folder, "vision.safetensors", "connectors.safetensors")
     cells = vision_cells(g, config)
-    probabilities = g.op("Softmax", g.linear(cells, "classifier"), axis=-1)
+    read = g.op("Slice", cells, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
+    probabilities = g.op("Softmax", g.linear(read, "classifier"), axis=-1)
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
-    tokens = g.op("Add", words, g.linear(centred, "vision.token"))
+    read = g.op("Slice", centred, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
+    tokens = g.op("Add", words, g.linear(read, "vision.token"))
     pixels = [3, config.vision.pixels, config.vision.pixels]
     skips = g.linear(centred, "vision.skip")
     if g.has("vision.class_skips"):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from panvec.models.nano.config import CONFIG, WEIGHTS, NanoConfig
 from panvec.models.nano.connectors import AudioConnector, Markers, VisionConnector
-from panvec.models.nano.towers import AudioTower, VisionTower
+from panvec.models.nano.towers import AudioTower, VisionTower, pool
 from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
@@ -85,9 +85,8 @@ class NanoModule(nn.Module):
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
         vision = self.config.vision
-        cells = self.vision_tower(pixels).transpose(1, 2).unflatten(2, (vision.cells, vision.cells))
-        pooled = [F.adaptive_avg_pool2d(cells, grid) for grid in (vision.image_grid, vision.frame_grid)]
-        tokens, skips = self.vision(torch.cat([p.flatten(2) for p in pooled], 2).transpose(1, 2))
+        maps = self.vision_tower(pixels)
+        tokens, skips = self.vision(torch.cat([pool(maps, grid) for grid in (vision.image_grid, vision.frame_grid)], 1))
         return tokens, skips
 
     def hear(self, mel: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,8 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _WIDTH, _DEPTH = 1.1, 1.2
+_READ = (3, 4, 5)
+"""The stages whose outputs are read: what the classes of ImageNet do not depend on, as colours and textures, is lost later."""
 
 
 def scaled_stages() -> list[tuple[int, int, int, int, int]]:
@@ -35,6 +37,9 @@ def _round_channels(channels: int, divisor: int = 8) -> int:
     scaled = channels * _WIDTH
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded
+
+
+LEAST_VARIANCE = 1e-6
 
 
 class SameConv(nn.Conv2d):
@@ -55,36 +60,67 @@ class MobileBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int, size: int) -> None:
         super().__init__()
+        self.read = False
+        """Whether the block's output is part of what the tower gives."""
         middle = channels_in * expansion
         self.expand = SameConv(channels_in, middle, 1, 1, size) if expansion > 1 else None
         self.depthwise = SameConv(middle, middle, kernel, stride, size, groups=middle)
         self.project = SameConv(middle, channels_out, 1, 1, self.depthwise.out_size)
         self.residual = stride == 1 and channels_in == channels_out
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        y = F.relu6(self.expand(x)) if self.expand is not None else x
-        y = cast(Tensor, self.project(F.relu6(self.depthwise(y))))
-        return x + y if self.residual else y
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The output, and what `x` was expanded to."""
+        expanded = F.relu6(self.expand(x)) if self.expand is not None else x
+        y = cast(Tensor, self.project(F.relu6(self.depthwise(expanded))))
+        return x + y if self.residual else y, expanded
 
 
 class VisionTower(nn.Module):
-    """EfficientNet-Lite2's features: pixels `[batch, 3, 260, 260]` ((rgb - 127) / 128) to cells `[batch, 81, 1280]`."""
+    """EfficientNet-Lite2: pixels `[batch, 3, 260, 260]` ((rgb - 127) / 128) to maps `[batch, channels, size, size]`.
+
+    The first two are the last convolution's (1280 x 9 x 9) and the last block's expansion (1248 x 9 x 9); then come the
+    outputs of three stages (88 and 120 x 17 x 17, 208 x 9 x 9).
+    """
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.stem = SameConv(3, 32, 3, 2, config.pixels)
         blocks, channels, size = [], 32, self.stem.out_size
-        for repeats, kernel, stride, expansion, channels_out in scaled_stages():
+        for stage, (repeats, kernel, stride, expansion, channels_out) in enumerate(scaled_stages()):
             for repeat in range(repeats):
                 block = MobileBlock(channels, channels_out, kernel, stride if repeat == 0 else 1, expansion, size)
                 blocks.append(block)
                 channels, size = channels_out, block.depthwise.out_size
-        self.blocks = nn.Sequential(*blocks)
+            blocks[-1].read = stage in _READ
+        self.blocks = nn.ModuleList(blocks)
         self.head = SameConv(channels, config.dim, 1, 1, size)
 
-    def forward(self, pixels: Tensor) -> Tensor:  # noqa: D102
-        cells = F.relu6(self.head(self.blocks(F.relu6(self.stem(pixels)))))
-        return cells.flatten(2).transpose(1, 2)
+    def forward(self, pixels: Tensor) -> list[Tensor]:  # noqa: D102
+        x, stages = F.relu6(self.stem(pixels)), []
+        for block in self.blocks:
+            x, expanded = block(x)
+            if block.read:
+                stages.append(x)
+        return [F.relu6(self.head(x)), expanded, *stages]
+
+
+def windows(size: int, grid: int) -> tuple[int, int]:
+    """Kernel and stride of the pooling that makes a map of `size` x `size` one of `grid` x `grid`."""
+    stride = size // grid
+    return size - stride * (grid - 1), stride
+
+
+def pool(maps: list[Tensor], grid: int) -> Tensor:
+    """A vision tower's maps to cells `[batch, grid * grid, features]`: means, and of all but the first also deviations."""
+    features = []
+    for number, values in enumerate(maps):
+        kernel, stride = windows(values.shape[-1], grid)
+        mean = F.avg_pool2d(values, kernel, stride)
+        features.append(mean)
+        if number:
+            variance = F.avg_pool2d(values.square(), kernel, stride) - mean.square()
+            features.append(variance.clamp_min(LEAST_VARIANCE).sqrt())
+    return torch.cat(features, 1).flatten(2).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):
