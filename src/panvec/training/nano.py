@@ -124,7 +124,7 @@ class NanoLearner(nn.Module):
     def remember(self) -> None:
         """Remember the head as it is, the space in which `before_training` gives texts, and how long skips are."""
         self.first_head.copy_(torch.cat([self.model.head.weight.T, self.model.head.bias[None]]))
-        self.first_lengths.copy_(torch.stack([skips[0].norm() for skips in self._skips()]))
+        self.first_lengths.copy_(torch.stack([skips[0].double().norm() for skips in self._skips()]))
 
     @torch.no_grad()
     def restore_lengths(self) -> None:
@@ -134,7 +134,7 @@ class NanoLearner(nn.Module):
         section 2.3); but beside a text, or another medium, it is what a medium weighs. For the end of training.
         """
         for skips, length in zip(self._skips(), self.first_lengths, strict=True):
-            share = length / _whole(skips[0].norm()).clamp_min(_LEAST)
+            share = length / _whole(skips[0].double().norm()).clamp_min(_LEAST)
             for parameter in skips:
                 parameter.mul_(share)
 
