@@ -78,8 +78,12 @@ def client(folder: Path, name: str, script: str) -> None:
     write(folder / name, f"#!{sys.executable}\nimport shutil, sys\n{script}").chmod(0o755)
 
 
-def tarball(path: Path, files: dict[str, bytes]) -> Path:
+def tarball(path: Path, files: dict[str, bytes], links: dict[str, str] | None = None) -> Path:
     with tarfile.open(path, "w:gz") as tar:
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
@@ -98,8 +102,13 @@ def test_a_package_is_fetched_with_its_own_client_and_not_run(tmp_path, monkeypa
     assert sorted(path.name for path in (tmp_path / "packages").iterdir()) == ["some-icons"]
 
 
-def test_a_package_that_would_write_outside_is_refused(tmp_path, monkeypatch):
-    packed = tarball(tmp_path / "packed.tgz", {"../../../outside.txt": b"x"})
+@pytest.mark.parametrize(
+    ("files", "links"),
+    [({"../../../outside.txt": b"x"}, {}), ({"package/out/outside.txt": b"x"}, {"package/out": "../../.."})],
+    ids=["by its name", "by a link"],
+)
+def test_a_package_that_would_write_outside_is_refused(files, links, tmp_path, monkeypatch):
+    packed = tarball(tmp_path / "packed.tgz", files, links)
     client(tmp_path / "bin", "npm", f"shutil.copy({str(packed)!r}, 'bad-1.0.tgz')")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(InputError, match="cannot unpack bad"):

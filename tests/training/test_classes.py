@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from panvec.data.pairs import PartKey
+from panvec.data.pairs import Pair, PartKey, text
 from panvec.errors import InputError
 from panvec.models.nano.module import NanoModule
-from panvec.training.classes import class_cells, class_names, imagine_classes
+from panvec.training.classes import class_cells, class_names, imagine_classes, pictured
 from panvec.training.nano import Item, NanoLearner
-from panvec.training.prepared import Augmentation, Preparer
+from panvec.training.prepared import CLASS, Augmentation, Preparer
 
 MEDIA = Path(__file__).parents[2] / "examples" / "media"
 
@@ -30,6 +30,23 @@ def test_unseen_classes_have_no_names_and_no_pictures(cache: Path) -> None:
     assert not any("goldfish" in side[0][1] for pair in pairs for side in pair.positives)
     with pytest.raises(InputError, match="no class 'unicorn'"):
         class_names(unseen=("goldfish", "unicorn"))
+
+
+def test_a_labelled_medium_gets_a_picture_of_its_kind_beside_it() -> None:
+    pairs = [Pair(f"sound-{n}", (("audio", f"{n}.ogg"),), (text("the sound of a dog"), text("dog"))) for n in range(20)]
+    nameless = Pair("drill", (("audio", "drill.ogg"),), (text("zither and drill"),))
+    found = pictured([*pairs, nameless], unseen=("Chihuahua",))
+    assert [pair.item for pair in found] == [pair.item for pair in pairs]
+    kinds = class_names()
+    for pair, before in zip(found, pairs, strict=True):
+        assert pair.positives == before.positives
+        assert before.query[0] in pair.query
+        (picture,) = (part for part in pair.query if part[0] == CLASS)
+        assert kinds[int(picture[1])][-1] == "dog"
+        assert "Chihuahua" not in kinds[int(picture[1])]
+    assert {pair.query[0][0] for pair in found} == {"audio", CLASS}, "either comes first"
+    assert len({pair.query for pair in found}) == 20
+    assert found == pictured(pairs, unseen=("Chihuahua",))
 
 
 def test_the_tower_takes_a_made_up_picture_for_its_class() -> None:

@@ -11,6 +11,7 @@ An augmented class is a share of that move made from the cells of a real picture
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +36,7 @@ _TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {} .", "there is 
 
 @cache
 def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
-    """The names of each class, and its kind as the last where it has one; none of the classes with a name in `unseen`.
+    """The names of each class, then all of them in a row, and its kind where it has one; none of those with a name in `unseen`.
 
     Raises:
         InputError: no class has one of the names in `unseen`.
@@ -45,9 +46,34 @@ def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
     if unknown := set(unseen).difference(*names):
         raise InputError(f"the vision tower has no class {sorted(unknown)[0]!r}: vision_classes.json has their names")
     return [
-        [] if set(unseen) & set(own) else [*own, kind] if kind and kind not in own else own
+        [] if set(unseen) & set(own) else list(dict.fromkeys([*own, ", ".join(own), *([kind] if kind else [])]))
         for own, kind in zip(names, kinds, strict=True)
     ]
+
+
+def sentences(names: list[str]) -> list[str]:
+    """Names in sentences."""
+    return [template.format(name) for name in names for template in _TEMPLATES]
+
+
+def pictured(pairs: list[Pair], *, unseen: tuple[str, ...] = ()) -> list[Pair]:
+    """The pairs whose query is a medium alone and that name a class, or a kind of them: with a picture of one such beside it.
+
+    The picture is the made-up one of `imagine_classes`; which class, and which part comes first, is drawn by the pair.
+    """
+    places: dict[str, list[int]] = {}
+    for number, own in enumerate(class_names(unseen=unseen)):
+        for name in own:
+            places.setdefault(name, []).append(number)
+    found = []
+    for place, pair in enumerate(pairs):
+        names = [side[0][1] for side in pair.positives if len(side) == 1 and side[0][1] in places]
+        if len(pair.query) == 1 and pair.query[0][0] != "text" and names:
+            generator = np.random.default_rng(place)
+            picture = (CLASS, str(generator.choice(places[names[0]])))
+            parts = generator.permutation(2)
+            found.append(replace(pair, query=tuple((picture, pair.query[0])[part] for part in parts)))
+    return found
 
 
 def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
@@ -76,7 +102,7 @@ def imagine_classes(
         cells[:, variant] = seen[generator.integers(len(seen), size=len(plain))] + share * move
     preparer.class_cells = cells
     return [
-        Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(text(t.format(name)) for name in own for t in _TEMPLATES))
+        Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(map(text, sentences(own))))
         for number, own in enumerate(class_names(unseen=unseen))
         if own
     ]

@@ -27,7 +27,7 @@ from panvec.data.pairs import Pair, Side
 from panvec.errors import InputError, PanvecError
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
-from panvec.training.classes import imagine_classes
+from panvec.training.classes import imagine_classes, pictured
 from panvec.training.hub import HubLearner
 from panvec.training.log import Log
 from panvec.training.mining import mine
@@ -196,17 +196,18 @@ class Training:
         self.learner.preparer.reload()
 
     def _add_classes(self) -> None:
-        asking = [name for name in self.pairs if self.recipe.tasks[name].classes]
+        tasks, unseen = self.recipe.tasks, self.recipe.model.unseen_classes
+        asking = [name for name in self.pairs if tasks[name].classes or tasks[name].pictured]
         pictures = sorted(
             {key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair) if key[0] == "image"}
         )
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):
-            imagined = imagine_classes(
-                self.learner.preparer, self.learner.model, pictures, unseen=self.recipe.model.unseen_classes
-            )
-            self.pairs |= {name: [*self.pairs[name], *imagined] for name in asking}
+            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen)
+            for name in asking:
+                pairs = pictured(self.pairs[name], unseen=unseen) if tasks[name].pictured else self.pairs[name]
+                self.pairs[name] = [*pairs, *(imagined if tasks[name].classes else ())]
 
     def _begin(self) -> None:
         if checkpoint.steps(self.place.run):

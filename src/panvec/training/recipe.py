@@ -45,8 +45,8 @@ class Model(_Part):
     """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
     unseen_classes: tuple[str, ...] = ()
     """Names of classes of the vision tower that are kept out of all training, so that pictures of them are a fair test."""
-    class_gain: Positive = 1.0
-    """How many times what the closed form finds class names count at the start: it goes by photos, which need few."""
+    class_gain: Positive = 0.4
+    """How far the tower's class probabilities move a photo at the start, as a share of what its features do."""
 
 
 class Hub(_Part):
@@ -87,6 +87,10 @@ class Task(_Part):
     """Names of sources."""
     classes: bool = False
     """Also made-up pictures of the vision tower's own classes, with their names."""
+    pictured: bool = False
+    """Media that are labelled with the name of such a class, or kind, have its picture beside them; others are left out."""
+    balanced: bool = False
+    """Pairs of rare answers are drawn more often, up to six times, so that all answers are nearly as frequent."""
     batch: Count = 256
     swap: bool = False
     """Queries and positives change places."""
@@ -210,6 +214,7 @@ class Recipe(_Part):
                 ("thumbnails", task.thumbnails),
                 ("blended", task.blended),
                 ("classes", task.classes),
+                ("pictured", task.pictured),
                 ("loss.matching", task.loss.matching),
             ):
                 if set_:

@@ -20,15 +20,13 @@ from torch import Tensor
 from panvec.data.pairs import Pair, Side
 from panvec.models.nano.config import DIM, DIMS, MARKERS
 from panvec.models.nano.connectors import AudioConnector
-from panvec.training.classes import class_cells, class_names
+from panvec.training.classes import class_cells, class_names, sentences
 from panvec.training.nano import Item, NanoLearner, is_text
 from panvec.training.recipe import Model
 
 Described: TypeAlias = tuple[Side, list[str]]
 """A medium alone in its content, and its texts."""
 _LEAST = 1e-3
-_CLASS_SCALE = 300.0
-"""Class names weigh so much more than features that the ridge hardly shrinks what they say."""
 _TEXT_NORM = 4.5
 """About the length of the trunk's pooled output for a sentence, so that media weigh like text in a mixed content."""
 _MARKER_GATE = 0.1
@@ -48,12 +46,11 @@ def start(learner: NanoLearner, pairs: list[Pair], model: Model) -> None:
     described = _described(pairs)
     pictures, sounds = ([each for each in described if each[0][0][0] == kind] for kind in ("image", "audio"))
     said = _fit_vision(learner, pictures, model, names) if pictures else torch.empty(0, DIM)
-    if sounds:
-        _fit_audio(learner, sounds, model.ridge)
+    heard = _fit_audio(learner, sounds, model.ridge) if sounds else torch.empty(0, DIM)
     distinct = sorted({text for _, texts in described for text in texts[:1]})
     texts = _mean_texts(learner, [[text] for text in [*distinct, *_alone(pairs)]])
     with torch.no_grad():
-        learner.model.head.weight.copy_(nested_rotation(torch.cat([said, texts])))
+        learner.model.head.weight.copy_(nested_rotation(torch.cat([said, heard, texts])))
         learner.model.head.bias.copy_(-learner.model.head.weight @ texts[: len(distinct)].mean(0))
     learner.remember()
 
@@ -104,7 +101,7 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
     as pictures vary (under a shared covariance that is where a class's mean lies), `model.class_weight` real pictures' worth.
     A class lies beside the mean of pictures as its names lie beside the mean of names: what all names share and captions
-    do not (a third of a vector) would make all pictures alike.
+    do not (a third of a vector) would make all pictures alike. What the tower's probabilities add is told apart by names.
     """
     connector = learner.model.vision
     items = _items(learner, described)
@@ -115,8 +112,9 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     alike = Counter(tuple(texts) for _, texts in described)
     once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
     texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
-    named = _mean_texts(learner, [[f"a photo of a {name}" for name in own] for own in names if own])
-    beside, seen = named - named.mean(0), torch.tensor([bool(own) for own in names])
+    seen = torch.tensor([bool(own) for own in names])
+    named = _mean_texts(learner, [sentences(own) for own in names if own])
+    beside = named - named.mean(0)
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
         made_up = class_cells(features, connector.classifier.weight)[seen]
@@ -126,19 +124,20 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         target = _missing(learner, items, target, "cells")
         bias = target[: len(texts)].mean(0)
         x = (_means(items, "cells") - connector.mean) * connector.gain
-        shares = torch.stack([connector.probabilities(torch.from_numpy(i.prepared.cells).float()).mean(0) for i in items])
-        known = torch.zeros_like(connector.class_skips)
-        known[seen] = beside * _CLASS_SCALE
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]
-        joined = torch.cat([x, shares @ known], 1) * weights
-        fitted = solve_ridge(joined.double(), ((target - bias) * weights).double(), model.ridge).float()
+        fitted = solve_ridge((x * weights).double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
-        connector.skip.weight.copy_(fitted[: x.shape[1]].T)
-        connector.class_skips.copy_(model.class_gain * known @ fitted[x.shape[1] :])
+        connector.skip.weight.copy_(fitted.T)
+        shares = torch.stack([connector.probabilities(torch.from_numpy(i.prepared.cells).float()).mean(0) for i in items])
+        connector.class_skips[seen] = told_apart(beside)
+        said, guessed = x @ fitted, (shares - shares[: len(texts)].mean(0)) @ connector.class_skips
+        lengths = [each[: len(texts)].norm(dim=-1).mean() for each in (said, guessed)]
+        connector.class_skips.mul_(model.class_gain * lengths[0] / lengths[1])
     return texts
 
 
-def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> None:
+def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> Tensor:
+    """Sounds by their texts. Where the sounds should be `[sounds, 384]`."""
     connector = learner.model.audio
     items = _items(learner, described)
     features = _means(items, "states")
@@ -146,10 +145,12 @@ def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -
     connector.gain.copy_(1 / features.std(0).clamp_min(_LEAST))
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_()
-        target = _missing(learner, items, _mean_texts(learner, [texts for _, texts in described]), "states")
+        texts = _mean_texts(learner, [texts for _, texts in described])
+        target = _missing(learner, items, texts, "states")
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
         connector.skip.bias.copy_(bias)
         _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
+    return texts
 
 
 def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:
@@ -191,6 +192,18 @@ def _set_reduced(connector: AudioConnector, weight: Tensor, x: Tensor) -> None:
     connector.reduce.weight.zero_()
     connector.reduce.weight[:rank] = (left[:, :rank] / spread).T
     connector.skip.weight[:, :rank] = (values[:rank, None] * right[:rank] * spread[:, None]).T
+
+
+def told_apart(names: Tensor) -> Tensor:
+    """Of each name `[names, 384]`, which lie around 0, the vector by whose products it is known among all: 1, and else 0.
+
+    Least squares, with a ridge of a mean variance. A name's own vector is like those of names near it, and what names
+    have in common drowns what a guess over all of them says.
+    """
+    covariance = names.T @ names
+    covariance.diagonal().add_(covariance.diagonal().mean())
+    vectors: Tensor = torch.linalg.solve(covariance, names.T).T
+    return vectors
 
 
 def canonical(features: Tensor, texts: Tensor, weights: Tensor) -> Tensor:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
-from panvec.data.pairs import Pair, PartKey
+from panvec.data.pairs import Pair, PartKey, Side
 from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError
 from panvec.training.nano import is_text
 from panvec.training.recipe import Recipe
+
+_MOST_COPIES = 6
+"""Of a pair among balanced ones."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,17 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
         pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
         if not pairs and not recipe.tasks[name].classes:
             raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
-        found[name] = pairs
+        found[name] = balanced(pairs) if recipe.tasks[name].balanced else pairs
     return found
+
+
+def balanced(pairs: list[Pair]) -> list[Pair]:
+    """Pairs of rare answers several times, so that each answer has as many as the most frequent one, or six times its own."""
+    groups: dict[tuple[Side, ...], list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair.positives, []).append(pair)
+    most = max(map(len, groups.values()), default=0)
+    return [pair for own in groups.values() for pair in islice(cycle(own), min(most, _MOST_COPIES * len(own)))]
 
 
 def root_of(spec: SourceSpec, place: Place) -> Path:

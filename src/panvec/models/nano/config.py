@@ -53,7 +53,8 @@ class VisionConfig:
     """Channels of the last convolution, which the tower's classifier reads."""
     classes: int = 1000
     features: int = 4608
-    """Of a cell: means of the last convolution, and mean and deviation of the last block's expansion and of three stages."""
+    """Of a cell: 1280 means of the last convolution; mean and deviation of the last block's expansion (1248) and of the
+    outputs of three stages (88, 120, 208)."""
     image_grid: int = 3
     """An image is `image_grid` x `image_grid` soft tokens."""
     frame_grid: int = 2

@@ -21,24 +21,27 @@ class VisionConnector(nn.Module):
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
-        self.read, features, classes = config.vision.dim, config.vision.features, config.vision.classes
+        read, features, classes = config.vision.dim, config.vision.features, config.vision.classes
         self.mean = nn.Buffer(torch.zeros(features))
         self.gain = nn.Buffer(torch.ones(features))
-        self.classifier = nn.Linear(self.read, classes)
+        self.classifier = nn.Linear(read, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
-        self.token = nn.Linear(self.read, config.dim)
+        self.token = nn.Linear(read, config.dim)
         self.skip = nn.Linear(features, config.dim)
         self.class_skips = nn.Parameter(torch.zeros(classes, config.dim))
 
     def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
         probabilities = self.probabilities(cells)
         centred = (cells - self.mean) * self.gain
-        tokens = probabilities @ self.classes + self.token(centred[..., : self.read])
+        tokens = probabilities @ self.classes + self.token(self._read(centred))
         return tokens, probabilities @ self.class_skips + self.skip(centred)
 
     def probabilities(self, cells: Tensor) -> Tensor:
         """What the tower's classifier says of each cell `[..., classes]`."""
-        return softmax(self.classifier(cells[..., : self.read]), -1)
+        return softmax(self.classifier(self._read(cells)), -1)
+
+    def _read(self, cells: Tensor) -> Tensor:
+        return cells[..., : self.classifier.in_features]
 
 
 class AudioConnector(nn.Module):

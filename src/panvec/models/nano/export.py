@@ -229,7 +229,7 @@ def vision_cells(g: Graph, config: NanoConfig) -> str:
         expanded = relu6(convolution(x, f"{name}.expand", block.expand)) if block.expand is not None else x
         y = convolution(relu6(convolution(expanded, f"{name}.depthwise", block.depthwise)), f"{name}.project", block.project)
         x = g.op("Add", x, y) if block.residual else y
-        if block.read:
+        if index in tower.read:
             stages.append((x, block.project.out_size))
     maps = [(relu6(convolution(x, "head", tower.head)), size), (expanded, size), *stages]
     grids = [_cells(g, maps, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
@@ -256,12 +256,14 @@ def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
     """`vision.onnx`: pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
     g = Graph(folder, "vision.safetensors", "connectors.safetensors")
     cells = vision_cells(g, config)
-    read = g.op("Slice", cells, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
-    probabilities = g.op("Softmax", g.linear(read, "classifier"), axis=-1)
+
+    def read(features: str) -> str:
+        return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
+
+    probabilities = g.op("Softmax", g.linear(read(cells), "classifier"), axis=-1)
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
-    read = g.op("Slice", centred, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
-    tokens = g.op("Add", words, g.linear(read, "vision.token"))
+    tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))
     pixels = [3, config.vision.pixels, config.vision.pixels]
     skips = g.linear(centred, "vision.skip")
     if g.has("vision.class_skips"):

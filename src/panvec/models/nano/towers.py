@@ -21,7 +21,9 @@ _STAGES = (
 )
 _WIDTH, _DEPTH = 1.1, 1.2
 _READ = (3, 4, 5)
-"""The stages whose outputs are read: what the classes of ImageNet do not depend on, as colours and textures, is lost later."""
+"""The stages whose outputs are part of what the tower gives."""
+LEAST_VARIANCE = 1e-6
+"""Of a map's values in a cell: below it a deviation is rounding."""
 
 
 def scaled_stages() -> list[tuple[int, int, int, int, int]]:
@@ -37,9 +39,6 @@ def _round_channels(channels: int, divisor: int = 8) -> int:
     scaled = channels * _WIDTH
     rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * scaled else rounded
-
-
-LEAST_VARIANCE = 1e-6
 
 
 class SameConv(nn.Conv2d):
@@ -60,8 +59,6 @@ class MobileBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int, size: int) -> None:
         super().__init__()
-        self.read = False
-        """Whether the block's output is part of what the tower gives."""
         middle = channels_in * expansion
         self.expand = SameConv(channels_in, middle, 1, 1, size) if expansion > 1 else None
         self.depthwise = SameConv(middle, middle, kernel, stride, size, groups=middle)
@@ -85,21 +82,24 @@ class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.stem = SameConv(3, 32, 3, 2, config.pixels)
+        self.read = set[int]()
+        """The blocks, by number, whose outputs are given."""
         blocks, channels, size = [], 32, self.stem.out_size
         for stage, (repeats, kernel, stride, expansion, channels_out) in enumerate(scaled_stages()):
             for repeat in range(repeats):
                 block = MobileBlock(channels, channels_out, kernel, stride if repeat == 0 else 1, expansion, size)
                 blocks.append(block)
                 channels, size = channels_out, block.depthwise.out_size
-            blocks[-1].read = stage in _READ
+            if stage in _READ:
+                self.read.add(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
         self.head = SameConv(channels, config.dim, 1, 1, size)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:  # noqa: D102
         x, stages = F.relu6(self.stem(pixels)), []
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             x, expanded = block(x)
-            if block.read:
+            if number in self.read:
                 stages.append(x)
         return [F.relu6(self.head(x)), expanded, *stages]
 
