@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from panvec.evaluation.page import build_page
 from panvec.evaluation.published import published
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+PHONE = 360
+PROBE = Path(__file__).with_name("probe.html")
 
 
 def local_result(media: Path, space: str = "nano-1", shift: float = 0.0) -> dict[str, Any]:
@@ -43,8 +47,16 @@ def local_result(media: Path, space: str = "nano-1", shift: float = 0.0) -> dict
     gaps = [
         {"data": "pictures", "first": "image", "second": "text", "dim": 384, "distance": 0.2, "matched": 0.9, "unmatched": 0.7}
     ]
-    settings = {"date": "2026-11-24T10:00:00+00:00", "data": [], "versions": {"panvec": "0.1.0"}}
-    return {"kind": "local", "space_id": space, "scores": scores, "worst": worst, "gaps": gaps, "mteb": [], **settings}
+    measured = {
+        "data": "pictures",
+        "task": "clustering",
+        "metric": "v_measure",
+        "items": 40,
+        "dim": 384,
+        "value": 0.347 + shift,
+    }
+    settings = {"date": "2026-11-24T10:00:00+00:00", "data": [], "versions": {"panvec": "0.1.0"}, "mteb": [measured]}
+    return {"kind": "local", "space_id": space, "scores": scores, "worst": worst, "gaps": gaps, **settings}
 
 
 def suite_result(space: str = "nano-1") -> dict[str, Any]:
@@ -135,6 +147,19 @@ def test_charts_are_drawn(page: Path) -> None:
     assert html.count('class="whisker"') == 2 * 4
 
 
+def test_scores_of_mteb_and_gaps_name_their_result_where_there_are_several(page: Path, tmp_path: Path) -> None:
+    def table(html: str, heading: str) -> list[list[str]]:
+        rows = html[html.index(heading) : html.index("</table>", html.index(heading))].split("<tr>")[2:]
+        return [re.findall(r">([^<>]*)</td>", row) for row in rows]
+
+    both, alone = page.read_text(encoding="utf-8"), build_page([tmp_path / "one.json"])
+    scores, gaps = ["pictures", "clustering", "v_measure", "384"], ["pictures", "image, text", "0.200", "0.900", "0.700"]
+    assert table(both, "By mteb's metrics") == [["one", *scores, "34.7"], ["other-2", *scores, "39.7"]]
+    assert table(alone, "By mteb's metrics") == [[*scores, "34.7"]]
+    assert table(both, "Modality gap") == [["one", *gaps], ["other-2", *gaps]]
+    assert table(alone, "Modality gap") == [gaps]
+
+
 def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
     for text in ("[]", "no JSON", '{"kind": "other"}'):
         (tmp_path / "r.json").write_text(text)
@@ -142,15 +167,31 @@ def test_what_is_no_result_is_refused(tmp_path: Path) -> None:
             build_page([tmp_path / "r.json"])
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium")
-def test_a_browser_shows_it_on_a_phone(page: Path, tmp_path: Path) -> None:
-    """Nothing is wider than the window: the page of a 400 px window is measured by a script added to a copy."""
-    probe = "<script>document.title = [innerWidth, document.documentElement.scrollWidth].join(' ')</script></body>"
-    copy = tmp_path / "probe.html"
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", probe), encoding="utf-8")
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=500,900", "--dump-dom")
-    shown = subprocess.run(
-        [str(BROWSER), *options, copy.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
-    window, width = map(int, re.search(r"<title>(\d+) (\d+)</title>", shown).groups())  # type: ignore[union-attr]
-    assert width <= window
+def in_browser(page: Path, tmp_path: Path, scheme: str) -> dict[str, Any]:
+    """What `probe.html` measures of a page in a `scheme` of colours."""
+    if BROWSER is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    probe = tmp_path / f"{scheme}.html"
+    probe.write_text(
+        PROBE.read_text(encoding="utf-8").replace("PAGE", escape(page.read_text(encoding="utf-8"))), encoding="utf-8"
+    )
+    quiet = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+    colours = f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}"
+    options = ("--headless", "--no-sandbox", *quiet, f"--user-data-dir={tmp_path / scheme}", colours, "--dump-dom")
+    command = [BROWSER, *options, probe.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    measured: dict[str, Any] = json.loads(unescape(shown[shown.index("<title>") + 7 : shown.index("</title>")]))
+    return measured
+
+
+def test_a_browser_shows_it_on_a_phone_in_the_light_and_in_the_dark(page: Path, tmp_path: Path) -> None:
+    light, dark = (in_browser(page, tmp_path, scheme) for scheme in ("light", "dark"))
+    for shown in (light, dark):
+        assert shown["window"] == PHONE
+        assert shown["width"] <= PHONE, "nothing is wider than the phone"
+        assert len(shown["contrasts"]) > 100
+        assert min(shown["contrasts"]) >= 4.5, "all text can be read (WCAG AA)"
+    assert light["page"] > 0.8
+    assert light["ink"] < 0.1
+    assert dark["page"] < 0.1
+    assert dark["ink"] > 0.8

@@ -186,34 +186,32 @@ def _table_of_scores(results: Sequence[Result]) -> str:
 
 def _mteb(results: Sequence[Result]) -> str:
     rows = [
-        [escape(result.name), escape(s["data"]), escape(s["task"]), s["metric"], str(s["dim"]), _number(s["value"], 100)]
+        (result, [escape(s["data"]), escape(s["task"]), escape(s["metric"]), str(s["dim"]), _number(s["value"], 100)])
         for result in results
         for s in result.content.get("mteb", ())
     ]
-    headings = [("", ""), ("data", ""), ("task", ""), ("metric", ""), ("dim", ""), ("%", "n")]
-    return f"<h2>By mteb's metrics</h2>\n{_table(headings, rows)}\n" if rows else ""
+    headings = [("data", ""), ("task", ""), ("metric", ""), ("dim", ""), ("%", "n")]
+    return f"<h2>By mteb's metrics</h2>\n{_named_table(results, headings, rows)}\n" if rows else ""
 
 
 def _gaps(results: Sequence[Result]) -> str:
+    measures = {"distance": "between the means", "matched": "cosine of pairs", "unmatched": "of all others"}
     rows = [
-        [
-            escape(r.name),
-            escape(g["data"]),
-            escape(f"{g['first']}, {g['second']}"),
-            *(f"{g[k]:.3f}" for k in ("distance", "matched", "unmatched")),
-        ]
-        for r in results
-        for g in r.content.get("gaps", ())
+        (result, [escape(g["data"]), escape(f"{g['first']}, {g['second']}"), *(f"{g[name]:.3f}" for name in measures)])
+        for result in results
+        for g in result.content.get("gaps", ())
     ]
-    headings = [
-        ("", ""),
-        ("data", ""),
-        ("of", ""),
-        ("between the means", "n"),
-        ("cosine of pairs", "n"),
-        ("of all others", "n"),
-    ]
-    return f"<h2>Modality gap</h2>\n{_table(headings, rows)}\n" if rows else ""
+    headings = [("data", ""), ("of", ""), *((name, "n") for name in measures.values())]
+    return f"<h2>Modality gap</h2>\n{_named_table(results, headings, rows)}\n" if rows else ""
+
+
+def _named_table(
+    results: Sequence[Result], headings: Sequence[tuple[str, str]], rows: Sequence[tuple[Result, list[str]]]
+) -> str:
+    """A table whose rows begin with the name of their result, where there are several."""
+    if len(results) == 1:
+        return _table(headings, [cells for _, cells in rows])
+    return _table([("", ""), *headings], [[escape(result.name), *cells] for result, cells in rows])
 
 
 def _misses(results: Sequence[Result]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH = 360.0
-_ROW = 32.0
+_ROW = 36.0
 _SERIES = 6
 """Colours that the page has."""
 
@@ -55,7 +55,7 @@ def lines(title: str, x_title: str, series: Mapping[str, Sequence[tuple[float, f
 
     grid = [
         f'<path class="grid" d="M{left} {y:.1f}H{right}"/>'
-        f'<text class="axis" x="{left - 4}" y="{y + 4:.1f}">{100 * value:.0f}</text>'
+        f'<text class="axis" x="{left - 8}" y="{y + 4:.1f}">{100 * value:.0f}</text>'
         for value in (floor, (floor + ceiling) / 2, ceiling)
         for y in [place(2 ** min(costs), value)[1]]
     ]
