@@ -113,7 +113,7 @@ def _run(
     if as_json:
         print(text)
     else:
-        show(table(("", "metric", "%", "95 %", "published, the same protocol"), _rows(report)))
+        show(table(("", "metric", "%", "95 %", "not embedded", "published, the same protocol"), _rows(report)))
     for task, reason in report.failed.items():
         say(f"not run: {task}: {reason}")
     if report.failed:
@@ -129,7 +129,7 @@ def _rows(report: "SuiteReport") -> list[tuple[str, ...]]:
         value = "" if figure.value is None else f"{100 * figure.value:.1f}"
         interval = "-".join(f"{100 * end:.1f}" for end in figure.interval or ())
         beside = ", ".join(f"{score.model} {score.value}" for score in best[:3]) or figure.line.note
-        rows.append((figure.line.name, figure.line.metric, value, interval, beside))
+        rows.append((figure.line.name, figure.line.metric, value, interval, str(figure.not_embedded or ""), beside))
     return rows
 
 

@@ -17,6 +17,7 @@ from panvec.errors import PanvecError
 from panvec.evaluation.suites.prompts import task_of
 from panvec.evaluation.suites.rows import contents_of
 from panvec.models.embedder import Embedder, Precision, Vector
+from panvec.models.remote.service import of_service
 from panvec.tasks import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class MtebEncoder(AbsEncoder):
     """Runs an embedder in mteb's tasks: text, image, audio, video and mixtures, with the model's own prompts.
 
     A content is embedded once however many tasks hold it, at whatever dims and precisions, as long as its vector is among the
-    last `_KEPT_BYTES`. One that cannot be embedded is a vector of zeros, nearest to nothing, and is named in `failures`.
+    last `_KEPT_BYTES`. One that cannot be embedded is a vector of zeros, nearest to nothing, and is named in `failures`. An
+    error of a hosted model's service or of its budget is raised instead: it says nothing of what was to be embedded.
 
     Args:
         embedder: the model.
@@ -45,6 +47,7 @@ class MtebEncoder(AbsEncoder):
 
     Attributes:
         failures: the name and the error of each content that could not be embedded, since this was last cleared.
+        missing: the keys of these contents, of which several may have one name, since this was last cleared.
         seconds: spent in the embedder since this was last set to 0.
     """
 
@@ -62,15 +65,16 @@ class MtebEncoder(AbsEncoder):
         self.dim = dim or embedder.dims[0]
         self.precision = precision
         self.failures: dict[str, str] = {}
+        self.missing: set[bytes] = set()
         self.seconds = 0.0
         self.extra = extra or {}
         self.mteb_model_meta = model_meta(embedder, self.dim, precision, self.extra)
-        self._known: dict[bytes, Vector | PanvecError] = {}
+        self._known: dict[bytes, Vector] = {}
 
     def at(self, dim: int, precision: Precision = "float32") -> MtebEncoder:
         """The same model at another dim or precision, which embeds nothing again."""
         other = MtebEncoder(self.embedder, dim=dim, precision=precision, extra=self.extra)
-        other.failures, other._known = self.failures, self._known
+        other.failures, other.missing, other._known = self.failures, self.missing, self._known
         return other
 
     def know(self, made: Iterable[tuple[Content, Vector]]) -> None:
@@ -96,15 +100,19 @@ class MtebEncoder(AbsEncoder):
         keys = [_key(content, task) for content in contents]
         new = {key: content for key, content in zip(keys, contents, strict=True) if key not in self._known}
         began = time.monotonic()
-        made = self.embedder.embed(new.values(), task=task, on_error="return")
+        made = dict(zip(new, self.embedder.embed(new.values(), task=task, on_error="return"), strict=True))
         self.seconds += time.monotonic() - began
-        self._known.update(zip(new, made, strict=True))
-        rows = [self._known[key] for key in keys]
-        errors = ((content.name, str(row)) for content, row in zip(contents, rows, strict=True) if isinstance(row, PanvecError))
-        self.failures.update(errors)
+        errors = {key: row for key, row in made.items() if isinstance(row, PanvecError)}
+        self._known.update((key, row) for key, row in made.items() if key not in errors)
+        for key, error in errors.items():
+            if of_service(error):
+                raise error
+            self.failures[new[key].name] = str(error)
+        self.missing.update(errors)
+        zeros = np.zeros(self.embedder.dims[0], np.float32)
+        full = np.stack([zeros if key in errors else self._known[key] for key in keys])
         self._forget()
-        missing = np.zeros(self.embedder.dims[0], np.float32)
-        return self._short(np.stack([missing if isinstance(row, PanvecError) else row for row in rows]))
+        return self._short(full)
 
     def _forget(self) -> None:
         most = _KEPT_BYTES // (4 * self.embedder.dims[0])

@@ -45,13 +45,19 @@ class Planned:
 
 @dataclass(frozen=True)
 class Figure:
-    """A line of a suite with its value and 95 % interval, fractions of 1; None where not every task has one."""
+    """A line of a suite with its value and 95 % interval, fractions of 1; None where not every task has one.
+
+    Attributes:
+        tasks: the value of each task that has been run.
+        not_embedded: how many contents of these tasks could not be embedded, and count as missed.
+    """
 
     suite: str
     line: Line
     value: float | None
     interval: Interval | None
     tasks: dict[str, float]
+    not_embedded: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,7 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     queries = QueryScores(task)
     began, encoder.seconds = time.monotonic(), 0.0
     encoder.failures.clear()
+    encoder.missing.clear()
     try:
         with warnings.catch_warnings(action="ignore"):
             mteb.evaluate(cast(Any, encoder), task, cache=cache, co2_tracker=False, show_progress_bar=False)
@@ -167,7 +174,8 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
         return _reason(task, error)
     seconds = time.monotonic() - began
     intervals = queries.intervals(sorted({task.metadata.main_score, *metrics}), _SEED)
-    found = {"seconds": round(seconds, 3), "intervals": intervals, "not_embedded": dict(encoder.failures)}
+    missing = {"not_embedded": dict(encoder.failures), "not_embedded_count": len(encoder.missing)}
+    found = {"seconds": round(seconds, 3), "intervals": intervals, **missing}
     _write_settings(task, encoder, cache, found)
     return ""
 
@@ -214,25 +222,28 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: 
 def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, data: Path | None) -> Figure:
     values: dict[str, float] = {}
     intervals: list[Interval] = []
+    not_embedded = 0
     tasks = tasks_of(line, data)
     for task in tasks:
         result = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
         if result is not None:
             metric = task.metadata.main_score if line.metric == "main_score" else line.metric
             values[task.metadata.name] = float(result.get_score(getter=itemgetter(metric)))
-            kept = _kept_intervals(_settings_file(task, encoder, cache), task.metadata.name).get(metric)
+            settings = _kept_settings(_settings_file(task, encoder, cache), task.metadata.name)
+            kept = settings.get("intervals", {}).get(metric)
             intervals += [(kept[0], kept[1])] if kept else []
+            not_embedded += settings.get("not_embedded_count", 0)
     if len(values) < len(tasks):
-        return Figure(suite.name, line, None, None, values)
+        return Figure(suite.name, line, None, None, values, not_embedded)
     known = list(values.values())
     interval = of_mean(known, intervals) if len(intervals) == len(known) else None
-    return Figure(suite.name, line, sum(known) / len(known), interval, values)
+    return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded)
 
 
-def _kept_intervals(file: Path, task: str) -> dict[str, list[float]]:
+def _kept_settings(file: Path, task: str) -> dict[str, Any]:
     """What the last run of a task wrote."""
     runs = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
-    return next((dict(run.get("intervals", {})) for run in reversed(runs) if run["task"] == task), {})
+    return next((dict(run) for run in reversed(runs) if run["task"] == task), {})
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -242,5 +253,6 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "value": figure.value,
         "interval": figure.interval,
         "tasks_measured": figure.tasks,
+        "not_embedded": figure.not_embedded,
         "published": [asdict(score) for score in beside],
     }

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import numpy as np
 
 from panvec.content import Content, Limits
-from panvec.errors import LimitError, ModelError, PanvecError
+from panvec.errors import ModelError, PanvecError
 from panvec.models.blocks import Reader
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
 from panvec.models.parts import typed_parts
 from panvec.models.remote.cost import Amount, Estimate, Price
 from panvec.models.remote.pace import Pace
-from panvec.models.remote.service import REFUSED, RemoteError, Service
+from panvec.models.remote.service import BudgetError, RemoteError, Service
 from panvec.models.remote.wire import Letter, Writer, cut, pieces_of, stamped
 from panvec.tasks import Task
 
@@ -121,7 +121,7 @@ class RemoteModel:
             if len(batch) == 1:
                 return [ModelError(f"{batch[0].name}: {self.name} gave {len(rows)} vectors for one content")]
         except RemoteError as error:
-            if len(batch) == 1 or error.status not in REFUSED:
+            if len(batch) == 1 or not error.refused:
                 return [error] * len(batch)
         except PanvecError as error:
             return [error] * len(batch)
@@ -140,7 +140,7 @@ class RemoteModel:
         """What a request costs is spent, unless it is answered with an error."""
         cost = 0.0 if self.price is None else self.price.of(sum((letter.amount for letter in batch), Amount()))
         if self.spent + cost > self.budget:
-            raise LimitError(
+            raise BudgetError(
                 f"{self.name}: the next {len(batch)} contents cost about {cost:.4f} US dollars, {self.spent:.4f} are spent: "
                 f"over the budget of {self.budget}; Embedder.estimate(...) tells a cost, budget=... (--budget) allows more"
             )
@@ -174,7 +174,7 @@ def _mean(rows: Sequence[Vector | PanvecError], letters: Sequence[Letter]) -> Ve
 
 def _for_good(rows: Iterable[Vector | PanvecError]) -> RemoteError | None:
     """The first error that is the service's and not an item's."""
-    return next((row for row in rows if isinstance(row, RemoteError) and row.status not in REFUSED), None)
+    return next((row for row in rows if isinstance(row, RemoteError) and not row.refused), None)
 
 
 def _vector(row: Vector | PanvecError) -> Vector:

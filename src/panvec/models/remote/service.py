@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from panvec.errors import ModelError
+from panvec.errors import LimitError, ModelError
 from panvec.models.facts import Facts
 from panvec.models.remote.wire import Letter
 from panvec.tasks import Task
@@ -39,8 +39,22 @@ class RemoteError(ModelError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def refused(self) -> bool:
+        """Whether the service refused what was in the request, and would take another one."""
+        return self.status in REFUSED
+
     def __reduce__(self) -> tuple[type[RemoteError], tuple[str, int | None]]:
         return RemoteError, (str(self), self.status)
+
+
+class BudgetError(LimitError):
+    """What all calls may cost together would be exceeded."""
+
+
+def of_service(error: object) -> bool:
+    """Whether an error is the service's or the budget's, and says nothing about the item that got it."""
+    return isinstance(error, BudgetError) or (isinstance(error, RemoteError) and not error.refused)
 
 
 class Service(Protocol):

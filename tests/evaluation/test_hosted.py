@@ -1,0 +1,85 @@
+"""Evaluation of a hosted model, against a server of its protocol: a service that fails is no score."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Run, runner
+from folders import captioned
+from hosted import Server
+
+from panvec import Embedder
+from panvec.models.remote.cost import Price
+
+pytest.importorskip("mteb", reason="needs panvec[eval]")
+
+from panvec.evaluation.suites.encoder import MtebEncoder
+from panvec.evaluation.suites.run import SuiteReport, plan, run, suite_of
+
+TASK = "DOCCIT2IRetrieval"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(16)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def docci(tmp_path: Path) -> Path:
+    return captioned(tmp_path / "data" / "DOCCI").parent
+
+
+def encoder(server: Server, **options: Any) -> MtebEncoder:
+    return MtebEncoder(Embedder("gemini:gemini-embedding-2", base_url=server.url, attempts=1, **options))
+
+
+def score(report: SuiteReport) -> float | None:
+    return next(figure.value for figure in report.figures if figure.line.tasks == (TASK,))
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_a_service_that_fails_gives_no_score_and_the_next_run_does(
+    server: Server, docci: Path, tmp_path: Path, status: int
+) -> None:
+    suite, results = suite_of("ge2"), tmp_path / "results"
+    model = encoder(server)
+    server.reset("ok", *[status] * 9)
+    failed = run(suite, model, results, data=docci, only=[TASK])
+    assert str(status) in failed.failed[TASK]
+    assert score(failed) is None
+    assert not any(planned.done for planned in plan(suite, model, results, docci))
+    server.reset()
+    wanted = score(run(suite, encoder(server), tmp_path / "other", data=docci, only=[TASK]))
+    server.reset()
+    again = run(suite, model, results, data=docci, only=[TASK])
+    assert (again.failed, score(again)) == ({}, wanted)
+    assert len(server.requests) == 1, "what had been answered is not sent again"
+
+
+def test_a_spent_budget_gives_no_score(server: Server, docci: Path, tmp_path: Path) -> None:
+    poor = encoder(server, price=Price(0.0, image=0.1), budget=0.5)
+    report = run(suite_of("ge2"), poor, tmp_path / "results", data=docci, only=[TASK])
+    assert "over the budget of 0.5" in report.failed[TASK]
+    assert score(report) is None
+
+
+def test_what_the_model_refuses_is_a_miss_and_is_counted(server: Server, command: Run, docci: Path, tmp_path: Path) -> None:
+    server.reset(refuses="no colour at all")
+    model = ("--model", "gemini:gemini-embedding-2", "--base-url", server.url)
+    places = ("--data", docci, "--results", tmp_path / "results", "--out", tmp_path / "out.json")
+    code, out, _ = command("eval", "ge2", "--only", TASK, *model, *places)
+    assert code == 0
+    assert "not embedded" in out
+    figure = next(f for f in json.loads((tmp_path / "out.json").read_text())["figures"] if f["tasks"] == [TASK])
+    assert figure["not_embedded"] == 1, "one wording of two pictures"
+    assert figure["value"] is not None
