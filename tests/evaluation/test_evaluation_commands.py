@@ -5,9 +5,18 @@ from pathlib import Path
 
 import pytest
 from command import Run
-from folders import captioned, labelled
+from folders import Calls, captioned, labelled, write_rows
 
 from panvec.evaluation.suite_table import SUITES
+
+CLASSES = {
+    "images": {
+        "animals": ("dog-ball.jpg", "dogs-window.jpg", "kitten-yarn.jpg", "pigeon.png"),
+        "places": ("city-night.jpg", "railway-valley.jpg", "mountain-path.jpg", "eiffel-tower.jpg"),
+    },
+    "audio": {"music": ("piano.mp3", "tabla-drums.mp3"), "animals": ("rooster.wav", "dog-bark.ogg")},
+    "videos": {"drawn": ("big-rabbit.mp4", "ballerina-dancing.gif"), "filmed": ("railway-ride.webm", "sunset-hills.mov")},
+}
 
 
 def test_a_sample_its_baseline_and_its_page(run: Run, tmp_path: Path) -> None:
@@ -53,6 +62,34 @@ def test_robustness_and_sizes(run: Run, tmp_path: Path) -> None:
     assert "c, split dev" in out
     code, _, err = run("eval", "local", tmp_path / "d/c", "--precision", "int4")
     assert (code, "unknown precision 'int4'" in err) == (2, True)
+
+
+def test_mteb_on_pictures_sounds_and_videos_at_every_size(run: Run, tmp_path: Path, media: Path) -> None:
+    pytest.importorskip("mteb", reason="needs panvec[eval]")
+    for kind, classes in CLASSES.items():
+        rows = [{kind.removesuffix("s"): str(media / file), "label": name} for name, files in classes.items() for file in files]
+        write_rows(tmp_path / "d" / kind / "labels.jsonl", rows)
+    sizes = ("--dim", 384, "--dim", 64, "--precision", "float32", "--precision", "binary")
+    with Calls("read_image", "video._opened") as calls:
+        code, out, err = run("eval", "local", tmp_path / "d", "--mteb", *sizes, "--out", tmp_path / "d.json")
+    assert (code, err) == (0, "")
+    assert calls.counts == {"read_image": 8, "video._opened": 4}, "nothing is decoded again for mteb"
+    scores = json.loads((tmp_path / "d.json").read_text())["mteb"]
+    found = {(s["data"], s["task"], s["metric"], s["dim"], s["precision"]): s["value"] for s in scores}
+    metrics = (("few-shot classification", "accuracy"), ("few-shot classification", "f1"), ("clustering", "v_measure"))
+    assert set(found) == {
+        (kind, *metric, dim, precision)
+        for kind in CLASSES
+        for metric in metrics
+        for dim in (384, 64)
+        for precision in ("float32", "binary")
+    }
+    assert found["images", "few-shot classification", "accuracy", 384, "float32"] == 1
+    assert len({found["images", "clustering", "v_measure", 64, precision] for precision in ("float32", "binary")}) == 2
+    assert "videos  clustering               v_measure" in out
+    assert run("report", tmp_path / "d.json", "--out", tmp_path / "d.html")[0] == 0
+    page = (tmp_path / "d.html").read_text(encoding="utf-8")
+    assert '<td class="">videos</td><td class="">clustering</td>' in page[page.index("By mteb's metrics") :]
 
 
 def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

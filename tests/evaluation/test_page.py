@@ -47,15 +47,9 @@ def local_result(media: Path, space: str = "nano-1", shift: float = 0.0) -> dict
     gaps = [
         {"data": "pictures", "first": "image", "second": "text", "dim": 384, "distance": 0.2, "matched": 0.9, "unmatched": 0.7}
     ]
-    measured = {
-        "data": "pictures",
-        "task": "clustering",
-        "metric": "v_measure",
-        "items": 40,
-        "dim": 384,
-        "value": 0.347 + shift,
-    }
-    settings = {"date": "2026-11-24T10:00:00+00:00", "data": [], "versions": {"panvec": "0.1.0"}, "mteb": [measured]}
+    measured = {"data": "pictures", "task": "clustering", "metric": "v_measure", "dim": 384, "precision": "int8"}
+    mteb = [measured | {"items": 40, "value": 0.347 + shift}]
+    settings = {"date": "2026-11-24T10:00:00+00:00", "data": [], "versions": {"panvec": "0.1.0"}, "mteb": mteb}
     return {"kind": "local", "space_id": space, "scores": scores, "worst": worst, "gaps": gaps, **settings}
 
 
@@ -153,7 +147,10 @@ def test_scores_of_mteb_and_gaps_name_their_result_where_there_are_several(page:
         return [re.findall(r">([^<>]*)</td>", row) for row in rows]
 
     both, alone = page.read_text(encoding="utf-8"), build_page([tmp_path / "one.json"])
-    scores, gaps = ["pictures", "clustering", "v_measure", "384"], ["pictures", "image, text", "0.200", "0.900", "0.700"]
+    scores, gaps = (
+        ["pictures", "clustering", "v_measure", "384", "int8"],
+        ["pictures", "image, text", "0.200", "0.900", "0.700"],
+    )
     assert table(both, "By mteb's metrics") == [["one", *scores, "34.7"], ["other-2", *scores, "39.7"]]
     assert table(alone, "By mteb's metrics") == [[*scores, "34.7"]]
     assert table(both, "Modality gap") == [["one", *gaps], ["other-2", *gaps]]

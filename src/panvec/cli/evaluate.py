@@ -2,7 +2,9 @@
 
 import json
 import sys
+from dataclasses import fields
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +99,7 @@ def local(
     with progress_bar() as progress:
         agree = partial(choice.agree, embedder) if embedder.hosted else None
         report = evaluate_local(folder, embedder, progress=progress, agree=agree, vectors=vectors, **options)
-    extra = _with_mteb(folder, vectors, embedder, options) if with_mteb else []
+    extra = _with_mteb(folder, vectors, embedder, report.settings) if with_mteb else []
     if out is not None:
         _write(out, report.as_dict(items=True) | {"mteb": extra})
     _say_what_is_missing(report)
@@ -134,7 +136,7 @@ def sample(
 
     if out is not None:
         _check_out(out)
-    folder = sample_folder(data)
+    folder, embedder = sample_folder(data), choice.load()
     with progress_bar() as progress:
         report = evaluate_sample(folder, choice.load(), progress)
     if out is not None:
@@ -202,26 +204,29 @@ def robustness(
     show(table(headings, rows))
 
 
-def _with_mteb(folder: Path, vectors: "Vectors", embedder: "Embedder", options: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_mteb(folder: Path, vectors: "Vectors", embedder: "Embedder", settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scores of mteb's tasks on the rows, and at the dims and precisions, of a report's `settings`."""
     from panvec.evaluation.data import Selection
     from panvec.evaluation.suites.encoder import MtebEncoder
     from panvec.evaluation.suites.folder import evaluate_with_mteb
 
-    chosen = Selection(
-        options["split"], options["where"], options["limit"], options["seed"], options["dev_share"], options["by"]
-    )
+    chosen = Selection(**{each.name: settings[each.name] for each in fields(Selection)})
     encoder = MtebEncoder(embedder)
     encoder.know(vectors.media())
-    dims = options["dims"] or embedder.dims[:1]
-    scores = [score for dim in dims for score in evaluate_with_mteb(folder, encoder.at(dim), chosen)]
+    scores = [
+        score | {"precision": precision}
+        for precision, dim in product(settings["precisions"], settings["dims"])
+        for score in evaluate_with_mteb(folder, encoder.at(dim, precision), chosen)
+    ]
     vectors.failures.update(encoder.failures)
     return scores
 
 
 def _print_mteb(scores: list[dict[str, Any]]) -> None:
     if scores:
-        rows = [(s["data"], s["task"], s["metric"], f"{100 * s['value']:.1f}", str(s["items"]), str(s["dim"])) for s in scores]
-        show(table(("data", "task (mteb)", "metric", "%", "items", "dim"), rows))
+        names, sizes = ("data", "task", "metric"), ("items", "dim", "precision")
+        rows = [(*(s[name] for name in names), f"{100 * s['value']:.1f}", *(str(s[name]) for name in sizes)) for s in scores]
+        show(table(("data", "task (mteb)", "metric", "%", *sizes), rows))
 
 
 def _show_differences(differences: "list[Difference]", as_json: bool) -> None:

@@ -19,6 +19,8 @@ _BYTES = {"float32": 4.0, "int8": 1.0, "binary": 0.125}
 _MAIN = ("R@1", "accuracy", "R@5", "R@10")
 """The metrics of which the first that a task has stands for it in the charts."""
 
+_MTEB = ("data", "task", "metric", "dim", "precision")
+
 
 def build_page(results: Sequence[Path]) -> str:
     """One HTML page about results, complete in itself: it loads nothing.
@@ -186,11 +188,11 @@ def _table_of_scores(results: Sequence[Result]) -> str:
 
 def _mteb(results: Sequence[Result]) -> str:
     rows = [
-        (result, [escape(s["data"]), escape(s["task"]), escape(s["metric"]), str(s["dim"]), _number(s["value"], 100)])
+        (result, [*(escape(str(s[name])) for name in _MTEB), _number(s["value"], 100)])
         for result in results
-        for s in result.content.get("mteb", ())
+        for s in ({"precision": "float32"} | each for each in result.content.get("mteb", ()))
     ]
-    headings = [("data", ""), ("task", ""), ("metric", ""), ("dim", ""), ("%", "n")]
+    headings = [*((name, "") for name in _MTEB), ("%", "n")]
     return f"<h2>By mteb's metrics</h2>\n{_named_table(results, headings, rows)}\n" if rows else ""
 
 
