@@ -77,9 +77,31 @@ def test_what_the_model_refuses_is_a_miss_and_is_counted(server: Server, command
     server.reset(refuses="no colour at all")
     model = ("--model", "gemini:gemini-embedding-2", "--base-url", server.url)
     places = ("--data", docci, "--results", tmp_path / "results", "--out", tmp_path / "out.json")
-    code, out, _ = command("eval", "ge2", "--only", TASK, *model, *places)
+    code, _, err = command("eval", "ge2", "--only", TASK, *model, *places)
+    assert (code, server.requests) == (2, [])
+    assert "what DOCCIT2IRetrieval would cost is not known" in err
+    assert "--yes" in err
+    code, out, _ = command("eval", "ge2", "--only", TASK, *model, *places, "--yes")
     assert code == 0
     assert "not embedded" in out
     figure = next(f for f in json.loads((tmp_path / "out.json").read_text())["figures"] if f["tasks"] == [TASK])
     assert figure["not_embedded"] == 1, "one wording of two pictures"
     assert figure["value"] is not None
+
+
+@pytest.mark.parametrize("kind", ["suite", "sample", "robustness"])
+def test_the_cost_is_told_before_anything_is_fetched_or_sent(
+    command: Run, docci: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "none that is valid")
+    arguments, told = {
+        "suite": (("ge2", "--only", "MSCOCOT2IRetrieval", "--results", tmp_path / "r"), "29809 contents, about 391093 tokens"),
+        "sample": (("sample", "--data", docci), "30 contents, about 103 tokens"),
+        "robustness": (("robustness", docci), "30 contents, about 0 tokens of text, about 0.0036 US dollars"),
+    }[kind]
+    model = ("--model", "gemini:gemini-embedding-2", "--allow-network", "--budget", "0.0001", "--yes")
+    code, _, err = command("eval", *arguments, *model)
+    assert code == 1
+    assert told in err
+    assert "over the budget of 0.0001" in err
+    assert not any((tmp_path / "r").rglob("*"))

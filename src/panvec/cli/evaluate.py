@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import fields
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -97,7 +96,7 @@ def local(
     embedder = choice.load()
     vectors = Vectors(embedder)
     with progress_bar() as progress:
-        agree = partial(choice.agree, embedder) if embedder.hosted else None
+        agree = choice.agreement(embedder)
         report = evaluate_local(folder, embedder, progress=progress, agree=agree, vectors=vectors, **options)
     extra = _with_mteb(folder, vectors, embedder, report.settings) if with_mteb else []
     if out is not None:
@@ -138,7 +137,7 @@ def sample(
         _check_out(out)
     folder, embedder = sample_folder(data), choice.load()
     with progress_bar() as progress:
-        report = evaluate_sample(folder, choice.load(), progress)
+        report = evaluate_sample(folder, embedder, progress, choice.agreement(embedder))
     if out is not None:
         _write(out, report.as_dict(items=True))
     _say_what_is_missing(report)
@@ -195,7 +194,8 @@ def robustness(
     from panvec.evaluation.data import Selection
     from panvec.evaluation.robustness import evaluate_robustness
 
-    found = evaluate_robustness(folder, choice.load(), Selection(limit=limit, seed=seed))
+    embedder = choice.load()
+    found = evaluate_robustness(folder, embedder, Selection(limit=limit, seed=seed), choice.agreement(embedder))
     if as_json:
         print(json.dumps([asdict(each) for each in found], indent=2))
         return

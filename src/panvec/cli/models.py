@@ -14,6 +14,7 @@ from panvec.errors import LimitError
 
 if TYPE_CHECKING:
     from panvec.models.embedder import Embedder
+    from panvec.models.remote.cost import Estimate
 
 _OPTIONS = ("dtype", "device", "base_url", "budget")
 """Those that only some models take."""
@@ -55,11 +56,21 @@ class Choice:
         Raises:
             LimitError: it is over the budget. typer.Abort: the answer was no.
         """
-        if not embedder.hosted:
-            return
+        if embedder.hosted:
+            self.agree_to(embedder.estimate(contents))
+
+    def agreement(self, embedder: "Embedder") -> Callable[[Any], None] | None:
+        """`agree` for an evaluation that asks it once it has read its contents; None where there is nothing to agree to."""
+        return functools.partial(self.agree, embedder) if embedder.hosted else None
+
+    def agree_to(self, estimate: "Estimate") -> None:
+        """Say what a job with a hosted model costs, and ask on a terminal.
+
+        Raises:
+            LimitError: it is over the budget. typer.Abort: the answer was no.
+        """
         from panvec.models.remote.load import RemoteOptions
 
-        estimate = embedder.estimate(contents)
         budget = RemoteOptions.budget if self.budget is None else self.budget
         say(f"{self.model}: {estimate}")
         if (estimate.usd or 0) > budget:

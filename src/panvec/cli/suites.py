@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from panvec.evaluation.suites.encoder import MtebEncoder
-    from panvec.evaluation.suites.run import SuiteReport
+    from panvec.evaluation.suites.run import Planned, SuiteReport
+    from panvec.models.remote.cost import Price
 
 _RESULTS = Path("results")
 _WIDE = 10_000
@@ -72,6 +73,8 @@ def _command(name: str) -> Callable[..., None]:
         if dry_run:
             _dry_run(name, encoder, results, data, as_json)
             return
+        if encoder.embedder.hosted and (left := _left(name, encoder, results, data, only or [])):
+            _agree(choice, left, encoder.embedder.price)
         _run(name, encoder, results, data, only or [], out, as_json)
 
     return run_suite
@@ -99,6 +102,30 @@ def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None
     show(table(("task", "metric", "about MB", "from the hub"), rows))
     sources = {p.source: p.bytes or 0 for p in planned if not p.done}
     print(f"{len(planned)} tasks, about {sum(sources.values()) / 1e9:.1f} GB from huggingface.co (estimated)")
+
+
+def _left(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str]) -> "list[Planned]":
+    from panvec.evaluation.suites.run import plan, suite_of
+
+    planned = plan(suite_of(name), encoder, results, data)
+    return [each for each in planned if not each.done and (not only or each.task in only)]
+
+
+def _agree(choice: Choice, planned: "list[Planned]", price: "Price | None") -> None:
+    """Say what a hosted model would cost, and ask on a terminal.
+
+    Raises:
+        InputError: that is not known, and --yes was not given.
+    """
+    from panvec.evaluation.suites.run import cost_of
+
+    unknown = [each.task for each in planned if each.amount is None]
+    if unknown and not choice.yes:
+        raise InputError(
+            f"what {', '.join(unknown)} would cost is not known before the data are there: --yes sends them all the same, for "
+            "no more than --budget where the price is known; --only TASK chooses others"
+        )
+    choice.agree_to(cost_of(planned, price))
 
 
 def _run(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from panvec.content import Audio, Image, Limits
+from panvec.content import Audio, Content, Image, Limits
 from panvec.data.augment import Noise, Speed, drawn
 from panvec.errors import InputError
 from panvec.evaluation.data import Selection, read_data
@@ -50,22 +50,32 @@ class Robustness:
     found: float
 
 
-def evaluate_robustness(folder: Path, embedder: Embedder, selection: Selection) -> list[Robustness]:
+def evaluate_robustness(
+    folder: Path, embedder: Embedder, selection: Selection, agree: Callable[[list[Content]], object] | None = None
+) -> list[Robustness]:
     """Every disturbance of the pictures and sounds of a data folder, each medium once.
+
+    Args:
+        folder: the data.
+        embedder: the model.
+        selection: which rows.
+        agree: is told what will be embedded before anything is (media undisturbed, as often as they are), and may raise.
 
     Raises:
         InputError: there are no pictures and no sounds.
         PanvecError: a medium cannot be read.
     """
-    found = [
-        result
-        for data in read_data(folder, selection)[0]
-        for kind, paths in _media(data.rows).items()
-        for result in _of(data.name, kind, paths, embedder)
-    ]
-    if not found:
+    media = [(data.name, kind, paths) for data in read_data(folder, selection)[0] for kind, paths in _media(data.rows).items()]
+    if not any(paths for _, _, paths in media):
         raise InputError(f"{folder} holds neither pictures nor sounds: nothing to disturb")
-    return found
+    if agree:
+        agree([content for _, kind, paths in media for path in paths for content in _as_often(kind, path)])
+    return [result for name, kind, paths in media for result in _of(name, kind, paths, embedder)]
+
+
+def _as_often(kind: str, path: Path) -> list[Content]:
+    """A medium as itself and in place of each disturbance of it."""
+    return [Content(Image(path))] * (1 + len(PICTURES)) if kind == "image" else [Content(Audio(path))] * (1 + len(SOUNDS))
 
 
 def _media(rows: list[Any]) -> dict[str, list[Path]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from panvec.content import Content
 from panvec.errors import InputError
 from panvec.evaluation.compare import Difference, compare
 from panvec.evaluation.local import Report, evaluate_local
@@ -31,9 +33,16 @@ def sample_folder(given: Path | None) -> Path:
     raise InputError(f"no sample data in {' or '.join(map(str, places))}: name the folder that holds them with --data")
 
 
-def evaluate_sample(folder: Path, embedder: Embedder, progress: Progress | None = None) -> Report:
+def evaluate_sample(
+    folder: Path,
+    embedder: Embedder,
+    progress: Progress | None = None,
+    agree: Callable[[list[Content]], object] | None = None,
+) -> Report:
     """Score an embedder on the sample at every dimension and precision, for all languages together and for each."""
-    return evaluate_local(folder, embedder, dims=embedder.dims, precisions=PRECISIONS, by="language", progress=progress)
+    return evaluate_local(
+        folder, embedder, dims=embedder.dims, precisions=PRECISIONS, by="language", progress=progress, agree=agree
+    )
 
 
 def record(folder: Path, report: Report) -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from panvec.content import Content, Limits, Medium, Text, as_content
 from panvec.errors import InputError, ModelError, PanvecError
 from panvec.models.registry import MODELS, ModelCard, Request, load
-from panvec.models.remote.cost import Amount, Estimate
+from panvec.models.remote.cost import Amount, Estimate, Price
 from panvec.tasks import Task, as_task
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ class Tokenizer(Protocol):
 
 @runtime_checkable
 class Priced(Protocol):
-    """A model that is paid for by what it is sent."""
+    """A model that is paid for by what it is sent; `price` is None where it is not known."""
+
+    price: Price | None
 
     def estimate(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Estimate:
         """What contents would cost."""
@@ -154,6 +156,11 @@ class Embedder:
     def hosted(self) -> bool:
         """Whether what is embedded is sent to a service, which may charge for it: see `estimate`."""
         return isinstance(self._model, Priced)
+
+    @property
+    def price(self) -> Price | None:
+        """What the service charges; None where the model is not hosted, or its price is not known."""
+        return self._model.price if isinstance(self._model, Priced) else None
 
     @property
     def tokenizer(self) -> Tokenizer | None:

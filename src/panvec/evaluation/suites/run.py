@@ -21,7 +21,8 @@ from panvec.evaluation.suite_table import SUITES, Line, Suite
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
-from panvec.evaluation.suites.sizes import bytes_of
+from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of
+from panvec.models.remote.cost import Amount, Estimate, Price
 
 Say = Callable[[str], None]
 SETTINGS = "panvec_settings.jsonl"
@@ -32,7 +33,7 @@ _SEED = 42
 
 @dataclass(frozen=True)
 class Planned:
-    """A task of a suite, and what it would fetch."""
+    """A task of a suite, what it would fetch, and what of it would be embedded; None where mteb has no statistics."""
 
     line: str
     task: str
@@ -41,6 +42,8 @@ class Planned:
     revision: str
     bytes: int | None
     done: bool
+    contents: int
+    amount: Amount | None
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,18 @@ def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = N
             task.metadata.dataset["revision"],
             bytes_of(task),
             cache.load_task_result(task.metadata.name, encoder.mteb_model_meta) is not None,
+            contents_of(task),
+            amount_of(task),
         )
         for line in suite.lines
         for task in tasks_of(line, data)
     ]
+
+
+def cost_of(planned: Sequence[Planned], price: Price | None) -> Estimate:
+    """About what tasks cost where the model is hosted, but for those that mteb has no statistics of."""
+    amount = sum((each.amount or Amount() for each in planned), Amount())
+    return Estimate(sum(each.contents for each in planned), amount, None if price is None else price.of(amount))
 
 
 def run(

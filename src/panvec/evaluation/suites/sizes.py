@@ -1,11 +1,12 @@
-"""About how much a task of mteb's fetches, from the statistics that mteb ships: no hub is asked."""
+"""About how much a task of mteb's fetches and embeds, from the statistics that mteb ships: no hub is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from panvec.evaluation.suites.captions import CaptionTask
+from panvec.models.remote.cost import Amount
 
 _BYTES_A_CHARACTER = 1.2
 _BYTES_A_PIXEL = 0.25
@@ -13,6 +14,9 @@ _BYTES_A_PIXEL = 0.25
 _BYTES_A_SAMPLE = 2
 _BYTES_A_FILM_PIXEL = 0.1 / 8
 """H.264 at a tenth of a bit for each pixel of each frame."""
+_BYTES_A_TOKEN = 4
+_FRAMES_A_FILM = 32
+"""The most that a hosted model is sent of one, at one a second."""
 
 
 def bytes_of(task: Any) -> int | None:
@@ -20,18 +24,45 @@ def bytes_of(task: Any) -> int | None:
     if isinstance(task, CaptionTask):
         return int(task.source.gigabytes * 1e9) or None
     statistics = task.metadata.descriptive_stats
-    return round(_size(statistics)) or None if statistics else None
+    return round(sum(map(_size, _nodes(statistics)))) or None if statistics else None
+
+
+def amount_of(task: Any) -> Amount | None:
+    """An estimate of what is embedded of the evaluated splits, without prompts; None of a task without statistics."""
+    statistics = None if isinstance(task, CaptionTask) else task.metadata.descriptive_stats
+    return sum(map(_amount, _nodes(statistics)), Amount()) if statistics else None
+
+
+def contents_of(task: Any) -> int:
+    """How many contents that is."""
+    return sum(int(_of(split, "num_samples")) for split in (task.metadata.descriptive_stats or {}).values())
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Statistics and those inside of them, but for those of single subsets, which the whole has too."""
+    yield node
+    for key, value in node.items():
+        if isinstance(value, Mapping) and key != "hf_subset_descriptive_stats":
+            yield from _nodes(value)
 
 
 def _size(node: Mapping[str, Any]) -> float:
-    parts = [
-        _BYTES_A_CHARACTER * _of(node, "total_text_length"),
-        _BYTES_A_PIXEL * _of(node, "unique_images", "average_image_width", "average_image_height"),
-        _BYTES_A_SAMPLE * _of(node, "total_duration_seconds", "average_sampling_rate"),
-        _BYTES_A_FILM_PIXEL * _of(node, "total_frames", "average_width", "average_height"),
-    ]
-    inner = (value for key, value in node.items() if isinstance(value, Mapping) and key != "hf_subset_descriptive_stats")
-    return sum(parts) + sum(map(_size, inner))
+    return (
+        _BYTES_A_CHARACTER * _of(node, "total_text_length")
+        + _BYTES_A_PIXEL * _of(node, "unique_images", "average_image_width", "average_image_height")
+        + _BYTES_A_SAMPLE * _of(node, "total_duration_seconds", "average_sampling_rate")
+        + _BYTES_A_FILM_PIXEL * _of(node, "total_frames", "average_width", "average_height")
+    )
+
+
+def _amount(node: Mapping[str, Any]) -> Amount:
+    seconds = _of(node, "total_duration_seconds")
+    return Amount(
+        tokens=round(_BYTES_A_CHARACTER * _of(node, "total_text_length") / _BYTES_A_TOKEN),
+        images=int(_of(node, "unique_images")),
+        seconds=seconds,
+        frames=int(min(seconds, _FRAMES_A_FILM * _of(node, "unique_videos"))),
+    )
 
 
 def _of(node: Mapping[str, Any], *names: str) -> float:
