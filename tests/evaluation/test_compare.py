@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ from folders import Planted, captioned, labelled, spoken, write_rows
 
 from panvec import Embedder, InputError
 from panvec.evaluation import evaluate_local
-from panvec.evaluation.compare import compare, paired
+from panvec.evaluation.compare import compare, left_out, paired
 from panvec.evaluation.data import Selection
 from panvec.evaluation.robustness import PICTURES, SOUNDS, evaluate_robustness
-from panvec.evaluation.sample import BASELINE, against_baseline, record, sample_folder
+from panvec.evaluation.sample import BASELINE, against_baseline, record, sample_folder, unrecorded
 from panvec.evaluation.vectors import Vectors, Words
 
 
@@ -137,6 +138,31 @@ def test_sentences_find_their_translations(tmp_path: Path, embedder: Embedder) -
     assert (found["sentence to translation"].queries, found["translation to sentence"].queries) == (3, 4)
 
 
+def test_sentences_are_as_alike_as_people_find_them(tmp_path: Path, embedder: Embedder) -> None:
+    pairs = {
+        "en": [
+            ("a dog", "a puppy", 4.5),
+            ("a dog", "the stock market", 0),
+            ("the sea", "the ocean", 5),
+            ("a cup", "a bike", 1),
+        ],
+        "de": [("ein Hund", "eine Katze", 2.5), ("der Mond", "der Mond", 5), ("Brot", "die Börse", 0)],
+    }
+    fields = ("sentence1", "sentence2", "score", "language")
+    write_rows(tmp_path / "captions.jsonl", [dict(zip(fields, (*p, of), strict=True)) for of in pairs for p in pairs[of]])
+    pairs[""] = pairs["en"] + pairs["de"]
+    scores = evaluate_local(tmp_path, embedder, by="language").scores
+    assert len(scores) == 3
+    for score in scores:
+        part = pairs[score.data[-2:] if ", language" in score.data else ""]
+        cosines = [float(np.dot(*embedder.embed([a, b]))) for a, b, _ in part]
+        assert score.value == pytest.approx(scipy.stats.spearmanr(cosines, [alike for _, _, alike in part]).statistic)
+        assert (score.metric, score.queries, score.failed) == ("Spearman", len(part), 0)
+        assert np.mean(score.items) == pytest.approx(score.value, abs=1e-4)
+    (lost,) = evaluate_local(tmp_path, Planted("puppy")).scores
+    assert lost.failed == 1
+
+
 def test_disturbed_media_are_near_themselves(tmp_path: Path, media: Path, embedder: Embedder) -> None:
     photos = ["dog-ball.jpg", "coffee-cup.jpg", "rocket.jpg", "city-night.jpg"]
     sounds = ["dog-bark.ogg", "church-bell.m4a", "rain.opus"]
@@ -177,6 +203,23 @@ def test_a_fall_from_the_baseline_is_seen(tmp_path: Path) -> None:
         score["items"] = [1] * len(score["items"])
     (folder / BASELINE).write_text(json.dumps(kept))
     assert any(each.fell for each in against_baseline(folder, good))
+
+
+def test_what_is_only_in_one_result_is_named_and_must_not_be_gone_from_the_sample(tmp_path: Path) -> None:
+    captioned(tmp_path / "c")
+    whole, short = (evaluate_local(tmp_path, Planted(), dims=dims) for dims in ([16, 8], [16]))
+    names = left_out(whole.as_dict(items=True), short.as_dict(items=True))
+    assert "c: text to image R@1, dim 8 float32" in names
+    assert len(names) == len(compare(short.as_dict(items=True), whole.as_dict(items=True)))
+    assert left_out(short.as_dict(items=True), whole.as_dict(items=True)) == []
+
+    record(tmp_path, whole)
+    assert unrecorded(tmp_path, whole) == []
+    gone = replace(whole, scores=[score for score in whole.scores if score.metric != "R@5"])
+    with pytest.raises(InputError, match=r"1 scores of .* were not made, the first is c: text to image R@5, dim 16 float32"):
+        against_baseline(tmp_path, gone)
+    record(tmp_path, gone)
+    assert unrecorded(tmp_path, whole) == ["c: text to image R@5, dim 16 float32"]
 
 
 def test_a_sample_that_is_not_there() -> None:

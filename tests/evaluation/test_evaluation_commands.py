@@ -46,6 +46,17 @@ def test_a_sample_its_baseline_and_its_page(run: Run, tmp_path: Path) -> None:
     assert all(each["difference"] == 0 and each["p"] == 1 and not each["fell"] for each in json.loads(out))
     assert run("report", tmp_path / "now.json", "--out", tmp_path / "page.pdf")[0] == 2
 
+    now = json.loads((tmp_path / "now.json").read_text())
+    now["scores"] = now["scores"][1:]
+    (tmp_path / "less.json").write_text(json.dumps(now))
+    code, _, err = run("eval", "compare", tmp_path / "now.json", tmp_path / "less.json")
+    assert code == 0
+    assert f"only in {tmp_path}/now.json, left out: c: text to image R@1, dim 384 float32" in err.replace("\n", " ")
+    assert "less.json, left out" not in err
+    kept["scores"] = kept["scores"][1:]
+    (sample / "baseline.json").write_text(json.dumps(kept))
+    assert "not in the baseline, held against nothing: c: text to image R@1" in run("eval", "sample", "--data", sample)[2]
+
 
 def test_robustness_and_sizes(run: Run, tmp_path: Path) -> None:
     captioned(tmp_path / "d/c")

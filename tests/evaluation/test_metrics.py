@@ -4,9 +4,20 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from panvec.evaluation import metrics
-from panvec.evaluation.metrics import DEPTH, macro_mean, mean, ndcg, recall, relevant_ranks, share
+from panvec.evaluation.metrics import (
+    DEPTH,
+    macro_mean,
+    mean,
+    ndcg,
+    rank_correlation,
+    rank_products,
+    recall,
+    relevant_ranks,
+    share,
+)
 from panvec.evaluation.ranking import Links, rank
 from panvec.evaluation.vectors import unit_rows
 
@@ -91,6 +102,23 @@ def test_intervals_equal_a_plain_loop_over_the_same_samples() -> None:
         assert found.value == pytest.approx(slow(range(25)))
         assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
         assert found == fast(*arguments, 7)
+
+
+def test_rank_correlation_equals_scipy_with_ties() -> None:
+    random = np.random.default_rng(11)
+    scores = random.integers(0, 6, 40).astype(float)
+    cosines = np.round(scores / 9 + random.normal(0, 0.3, 40), 1)
+    found = rank_correlation(cosines, scores, 7)
+    assert len(set(cosines)) < 25
+    assert found.value == pytest.approx(scipy.stats.spearmanr(cosines, scores).statistic)
+    assert rank_products(cosines, scores).mean() == pytest.approx(found.value)
+    ranks = [scipy.stats.rankdata(values) for values in (cosines, scores)]
+    samples = np.random.default_rng(7).integers(40, size=(metrics.RESAMPLES, 40))
+    drawn = [scipy.stats.pearsonr(ranks[0][sample], ranks[1][sample]).statistic for sample in samples]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    same = rank_correlation(np.ones(40), scores, 7)
+    assert (same.value, same.low, same.high) == (0, 0, 0), "a model that gives everything one vector scores 0"
 
 
 def test_an_interval_is_as_wide_as_theory_says(monkeypatch: pytest.MonkeyPatch) -> None:

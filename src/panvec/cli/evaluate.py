@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from panvec.evaluation.vectors import Vectors
     from panvec.models.embedder import Embedder
 
-_ERRORS_SHOWN = 10
+_SHOWN = 10
 _WIDE = 10_000
 
 app = typer.Typer(help="Scores of a model.", no_args_is_help=True)
@@ -122,7 +122,8 @@ def sample(
 ) -> None:
     """Score a model on the small sample that comes with panvec, offline, and hold each item against the recorded baseline.
 
-    A score that fell by more than chance (its paired 95 % interval lies below 0) fails: exit 1.
+    A score that fell by more than chance (its paired 95 % interval lies below 0) fails: exit 1. So does a recorded score that
+    was not made: exit 2.
 
     Examples:
 
@@ -130,7 +131,7 @@ def sample(
 
       panvec eval sample --record
     """
-    from panvec.evaluation.sample import against_baseline, evaluate_sample, sample_folder
+    from panvec.evaluation.sample import against_baseline, evaluate_sample, sample_folder, unrecorded
     from panvec.evaluation.sample import record as keep
 
     if out is not None:
@@ -146,6 +147,7 @@ def sample(
         return
     differences = against_baseline(folder, report)
     _show_differences(differences if as_json else [e for e in differences if ", " not in e.data or e.difference], as_json)
+    _say_first(unrecorded(folder, report), "not in the baseline, held against nothing")
     fallen = [each for each in differences if each.fell]
     for each in fallen:
         say(f"fell: {each.data}: {each.task} {each.metric}: {100 * each.first:.1f} to {100 * each.second:.1f}")
@@ -167,9 +169,12 @@ def compare(
       panvec eval compare nano.json other.json
     """
     from panvec.evaluation.compare import compare as difference
+    from panvec.evaluation.compare import left_out
 
-    results = [_result(file) for file in (first, second)]
-    _show_differences(difference(results[0], results[1], seed), as_json)
+    one, other = _result(first), _result(second)
+    _show_differences(difference(one, other, seed), as_json)
+    _say_first(left_out(one, other), f"only in {first}, left out")
+    _say_first(left_out(other, one), f"only in {second}, left out")
 
 
 @app.command()
@@ -193,11 +198,13 @@ def robustness(
 
     from panvec.evaluation.data import Selection
     from panvec.evaluation.robustness import evaluate_robustness
+    from panvec.evaluation.settings import surroundings
 
     embedder = choice.load()
     found = evaluate_robustness(folder, embedder, Selection(limit=limit, seed=seed), choice.agreement(embedder))
     if as_json:
-        print(json.dumps([asdict(each) for each in found], indent=2))
+        settings = {**embedder.settings, "dim": embedder.dims[0], "precision": "float32", "limit": limit, "seed": seed}
+        print(json.dumps({"data": str(folder), **settings, **surroundings(), "scores": [asdict(e) for e in found]}, indent=2))
         return
     headings = ("data", "kind", "disturbance", "items", "cosine", "finds itself %")
     rows = [(e.data, e.kind, e.disturbance, str(e.items), f"{e.cosine:.3f}", f"{100 * e.found:.1f}") for e in found]
@@ -278,10 +285,15 @@ def _fields(where: list[str]) -> dict[str, str]:
 def _say_what_is_missing(report: "Report") -> None:
     for note in report.notes:
         say(note)
-    for name, reason in list(report.failures.items())[:_ERRORS_SHOWN]:
-        say(f"not embedded, counted as missed: {name}: {reason.removeprefix(f'{name}: ')}")
-    if len(report.failures) > _ERRORS_SHOWN:
-        say(f"not embedded, counted as missed: {len(report.failures) - _ERRORS_SHOWN} more (--out and --json name them all)")
+    failed = [f"{name}: {reason.removeprefix(f'{name}: ')}" for name, reason in report.failures.items()]
+    _say_first(failed, "not embedded, counted as missed", " (--out and --json name them all)")
+
+
+def _say_first(lines: list[str], what: str, rest: str = "") -> None:
+    for line in lines[:_SHOWN]:
+        say(f"{what}: {line}")
+    if len(lines) > _SHOWN:
+        say(f"{what}: {len(lines) - _SHOWN} more{rest}")
 
 
 def _print(report: "Report") -> None:

@@ -69,9 +69,20 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 0) 
     for key in shared:
         a, b = before[key], after[key]
         if len(a) != len(b):
-            raise InputError(f"{' '.join(map(str, key))}: {len(a)} and {len(b)} queries: use the same limit and seed for both")
+            raise InputError(f"{_name(key)}: {len(a)} and {len(b)} queries: use the same limit and seed for both")
         found.append(Difference(*key, float(a.mean()), float(b.mean()), *paired(a, b, seed), len(a)))
     return found
+
+
+def left_out(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """The names of the scores of the first result, of those with items, that the second lacks."""
+    there = _scores(second)
+    return [_name(key) for key in _scores(first) if key not in there]
+
+
+def _name(key: Key) -> str:
+    data, task, metric, dim, precision = key
+    return f"{data}: {task} {metric}, dim {dim} {precision}"
 
 
 def _check_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:

@@ -89,6 +89,37 @@ def share(part: Array, whole: Array, seed: int) -> Estimate:
     return _estimate(part[:, None], whole[:, None], seed)
 
 
+def rank_products(first: Array, second: Array) -> Array:
+    """The products of the standardised ranks of two measures of the same `[pairs]`; their mean is Spearman's correlation.
+
+    Ties share their mean rank. Where one measure is the same for all pairs, every product is 0.
+    """
+    return np.asarray(_standardised(first) * _standardised(second))
+
+
+def rank_correlation(first: Array, second: Array, seed: int) -> Estimate:
+    """Spearman's of two measures of the same `[pairs]`. A bootstrap sample correlates the ranks that its pairs have in all."""
+    a, b = _standardised(first), _standardised(second)
+    moments = np.stack([a, b, a * a, b * b, a * b], axis=1)
+    drawn = [_correlations(counts @ moments / len(a)) for counts in _samples(len(a), seed)]
+    low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+    return Estimate(float((a * b).mean()), float(low), float(high))
+
+
+def _standardised(values: Array) -> Array:
+    """The ranks of `[pairs]` with mean 0 and variance 1; zeros where all are one."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]
+    return np.asarray((ranks - ranks.mean()) / (ranks.std() or 1))
+
+
+def _correlations(means: Array) -> Array:
+    """Pearson's from the means of a, b, aa, bb and ab, `[samples, 5]`; 0 where a side does not vary."""
+    a, b, aa, bb, ab = means.T
+    spread = np.sqrt(np.maximum((aa - a * a) * (bb - b * b), 0))
+    return np.asarray(np.divide(ab - a * b, spread, out=np.zeros(len(a)), where=spread > 1e-9))
+
+
 def _estimate(tops: Array, bottoms: Array, seed: int) -> Estimate:
     """The mean over groups of sum(tops) / sum(bottoms), both `[queries, groups]`. Groups that a sample misses are left out."""
     value = _ratios(tops.sum(0)[None], bottoms.sum(0)[None])[0]

@@ -1,11 +1,14 @@
-"""Sentences to their translations, and the places of equal things."""
+"""Pairs of sentences, to be found or compared, and the places of equal things."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from panvec.evaluation.ranking import Links, rank
+import numpy as np
+
+from panvec.evaluation.metrics import rank_correlation, rank_products
+from panvec.evaluation.ranking import DECIMALS, Links, rank
 from panvec.evaluation.rows import Pair
 from panvec.evaluation.score import Score
 from panvec.evaluation.scoring import ranked
@@ -39,6 +42,31 @@ class Translations:
         firsts, seconds = vectors.of(self.firsts, dim), vectors.of(self.seconds, dim)
         yield from ranked(self.data, "sentence to translation", rank(firsts, seconds, self.there), dim, seed, "R@1")
         yield from ranked(self.data, "translation to sentence", rank(seconds, firsts, self.back), dim, seed, "R@1")
+
+
+class Similarity:
+    """Sentences in pairs: whether those that people find more alike have the larger cosine."""
+
+    def __init__(self, data: str, rows: list[Pair]) -> None:
+        self.data = data
+        self.firsts: list[Item] = [(Words(row.first),) for row in rows]
+        self.seconds: list[Item] = [(Words(row.second),) for row in rows]
+        self.alike = np.array([row.score for row in rows], np.float64)
+
+    @property
+    def items(self) -> Iterable[Item]:
+        """Both sentences of every pair."""
+        return [*self.firsts, *self.seconds]
+
+    def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
+        """Spearman's correlation; a pair that cannot be embedded has the cosine 0."""
+        firsts, seconds = vectors.of(self.firsts, dim), vectors.of(self.seconds, dim)
+        cosines = np.round(np.einsum("nd,nd->n", firsts.vectors, seconds.vectors), DECIMALS)
+        found = rank_correlation(cosines, self.alike, seed)
+        items = tuple(round(float(product), 4) for product in rank_products(cosines, self.alike))
+        failed, pairs = int((~(firsts.there & seconds.there)).sum()), len(self.alike)
+        figures = (found.value, found.low, found.high)
+        yield Score(self.data, "similarity of sentences", "Spearman", *figures, pairs, pairs, dim, failed, items=items)
 
 
 def places_of(values: Iterable[Value]) -> dict[Value, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from panvec.content import Content
 from panvec.errors import InputError
-from panvec.evaluation.compare import Difference, compare
+from panvec.evaluation.compare import Difference, compare, left_out
 from panvec.evaluation.local import Report, evaluate_local
 from panvec.evaluation.vectors import PRECISIONS, Progress
 from panvec.models.embedder import Embedder
@@ -48,9 +48,7 @@ def evaluate_sample(
 def record(folder: Path, report: Report) -> Path:
     """Write the scores of each item, at the longest dimension in float32, as what later runs are held against."""
     result = report.as_dict(items=True)
-    full = (max(result["dims"]), "float32")
-    scores = [_small(score) for score in result["scores"] if score["items"] and (score["dim"], score["precision"]) == full]
-    kept = {name: result[name] for name in _KEPT} | {"scores": scores}
+    kept = {name: result[name] for name in _KEPT} | {"scores": _recordable(result)}
     kept["data"] = [{"name": data["name"], "sha256": data["sha256"]} for data in result["data"]]
     lines = ",\n".join(f"  {json.dumps(score, ensure_ascii=False)}" for score in kept.pop("scores"))
     head = json.dumps(kept, indent=1, ensure_ascii=False).removesuffix("\n}")
@@ -62,12 +60,39 @@ def against_baseline(folder: Path, report: Report) -> list[Difference]:
     """Each score of the sample beside the recorded one.
 
     Raises:
-        InputError: nothing was recorded, or on other rows.
+        InputError: nothing was recorded, or on other rows, or a score that was recorded is not in the report.
     """
+    baseline, result = _baseline(folder), report.as_dict(items=True)
+    differences, gone = compare(baseline, result), left_out(baseline, result)
+    if gone:
+        raise InputError(
+            f"{len(gone)} scores of {folder / BASELINE} were not made, the first is {gone[0]}: "
+            "if tasks, dims or languages were meant to go, record the rest with --record"
+        )
+    return differences
+
+
+def unrecorded(folder: Path, report: Report) -> list[str]:
+    """The names of the scores that a new record would hold and the baseline does not.
+
+    Raises:
+        InputError: nothing was recorded.
+    """
+    return left_out({"scores": _recordable(report.as_dict(items=True))}, _baseline(folder))
+
+
+def _baseline(folder: Path) -> dict[str, Any]:
     file = folder / BASELINE
     if not file.is_file():
         raise InputError(f"there is no {file}: record one with --record")
-    return compare(json.loads(file.read_text(encoding="utf-8")), report.as_dict(items=True))
+    baseline: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return baseline
+
+
+def _recordable(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The scores with items at the longest dimension in float32."""
+    full = (max(result["dims"]), "float32")
+    return [_small(score) for score in result["scores"] if score["items"] and (score["dim"], score["precision"]) == full]
 
 
 def _small(score: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ class Score:
 
     Attributes:
         low, high: the 95 % bootstrap interval of `value` over queries.
-        candidates: the most that a query was ranked against.
+        candidates: the most that a query was ranked against; of similarity, the pairs.
         failed: queries that count as misses because they, or every answer to them, could not be embedded.
         precision: of the vectors: float32, int8 or binary.
         items: of each query its value, where `value` is their mean; what a paired comparison needs.

@@ -14,7 +14,7 @@ from panvec.evaluation.data import DataSet
 from panvec.evaluation.failures import Failure, worst
 from panvec.evaluation.gap import Gap, gap
 from panvec.evaluation.metrics import macro_mean, mean, share
-from panvec.evaluation.pairs import Translations, places_of
+from panvec.evaluation.pairs import Similarity, Translations, places_of
 from panvec.evaluation.ranking import Links, Ranking, rank
 from panvec.evaluation.rows import FOLDERS, Captioned, Labelled, Pair, Pictured, Spoken
 from panvec.evaluation.score import Score
@@ -68,7 +68,9 @@ def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task
     spoken = [row for row in data.rows if isinstance(row, Spoken)]
     pictured = [row for row in data.rows if isinstance(row, Pictured)]
     translated = [row for row in data.rows if isinstance(row, Pair) and row.score is None]
+    scored = [row for row in data.rows if isinstance(row, Pair) and row.score is not None]
     tasks += [Translations(data.name, translated)] if translated else []
+    tasks += [Similarity(data.name, scored)] if len(scored) > 1 else []
     return tasks + ([Speech(data.name, spoken)] if spoken else []) + ([Pictures(data.name, pictured)] if pictured else [])
 
 

@@ -16,7 +16,7 @@ from panvec.evaluation.page.results import Result, read_results
 
 Score: TypeAlias = dict[str, Any]
 _BYTES = {"float32": 4.0, "int8": 1.0, "binary": 0.125}
-_MAIN = ("R@1", "accuracy", "R@5", "R@10")
+_MAIN = ("R@1", "accuracy", "R@5", "R@10", "Spearman")
 """The metrics of which the first that a task has stands for it in the charts."""
 
 _MTEB = ("data", "task", "metric", "dim", "precision")

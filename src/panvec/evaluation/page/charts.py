@@ -25,12 +25,12 @@ class Bar:
 
 
 def bars(title: str, rows: Sequence[Bar]) -> str:
-    """Horizontal bars from 0 to 100 %, each with its label above it and its 95 % interval."""
+    """Horizontal bars from 0 to 100 %, each with its label above it and its 95 % interval; what is below 0 is not drawn."""
     height = _ROW * len(rows) + 6
     drawn = []
     for i, row in enumerate(rows):
         y, width = i * _ROW, 300 * row.value
-        low, high = 300 * row.low, 300 * row.high
+        low, high = 300 * max(row.low, 0), 300 * max(row.high, 0)
         middle = y + 22
         drawn.append(
             f'<text x="0" y="{y + 12:.0f}">{escape(row.label)}</text>'
@@ -77,7 +77,7 @@ def lines(title: str, x_title: str, series: Mapping[str, Sequence[tuple[float, f
 
 
 def radar(title: str, axes: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
-    """A polygon for each series over three axes or more, 0 in the middle and 100 % at the rim; a missing value is left out."""
+    """A polygon for each series over three axes or more, 0 or less in the middle, 100 % at the rim; no missing values."""
     middle, radius = (_WIDTH / 2, 140.0), 100.0
 
     def place(axis: int, value: float) -> tuple[float, float]:
@@ -96,7 +96,7 @@ def radar(title: str, axes: Sequence[str], series: Mapping[str, Sequence[float |
     drawn = [
         f'<polygon class="area a{i % _SERIES}" points="{polygon(known)}"/>'
         for i, values in enumerate(series.values())
-        for known in [[(axis, value) for axis, value in enumerate(values) if value is not None]]
+        for known in [[(axis, max(value, 0)) for axis, value in enumerate(values) if value is not None]]
     ]
     return _svg(title, 280, "".join([*rings, *drawn, *names])) + legend(list(series))
 
