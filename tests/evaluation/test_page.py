@@ -1,5 +1,7 @@
 """The page of `panvec report`: complete in itself, published figures apart, media inside, and right in a real browser."""
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -9,10 +11,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from panvec import InputError
 from panvec.evaluation.page import build_page
+from panvec.evaluation.page.media import show
 from panvec.evaluation.published import published
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -37,7 +42,7 @@ def local_result(media: Path, space: str = "nano-1", shift: float = 0.0) -> dict
         for dim in (384, 64)
         for precision in ("float32", "binary")
     ]
-    files = {"image": "owl.heic", "audio": "dog-bark.ogg", "video": "sunset-hills.mov", "document": "pancakes.md"}
+    files = {"image": "owl.heic", "audio": "dog-bark.ogg", "video": "sunset-hills.mov", "document": "radio-history.pdf"}
     shown = {kind: [{"kind": kind, "value": str(media / name)}] for kind, name in files.items()}
     text = [{"kind": "text", "value": "<script>alert('&')</script> a dog"}]
     worst = [
@@ -115,9 +120,22 @@ def test_the_page_is_whole_and_loads_nothing(page: Path) -> None:
     assert all(reference.startswith("data:") for reference in balance.references)
     assert "<script" not in html
     assert "&lt;script&gt;alert(&#x27;&amp;&#x27;)" in html
-    assert html.count("data:image/jpeg") == 2 * 2 * 2
+    assert html.count("data:image/jpeg") == 2 * 2 * 3
     assert html.count("data:audio/wav") == 2 * 2
-    assert "pancakes.md" in html
+    assert "radio-history.pdf" in html
+
+
+def test_documents_are_shown_by_their_first_page(media: Path, tmp_path: Path) -> None:
+    pdf = show("document", str(media / "radio-history.pdf"))
+    page = PIL.Image.open(io.BytesIO(base64.b64decode(pdf.partition("base64,")[2].partition('"')[0])))
+    assert page.height == 280
+    assert page.width == pytest.approx(280 / 2**0.5, abs=2), "a page of A4, upright"
+    assert np.mean(np.asarray(page.convert("L")) > 200) > 0.5, "ink on white paper"
+    text = show("document", str(media / "pancakes.md"))
+    assert "<q># Pancakes" in text
+    assert "<figcaption>pancakes.md</figcaption>" in text
+    (tmp_path / "damaged.pdf").write_bytes(b"%PDF-1.7 and nothing else")
+    assert "damaged.pdf (cannot be shown)" in show("document", str(tmp_path / "damaged.pdf"))
 
 
 def test_published_figures_stand_apart_and_only_beside_their_protocol(page: Path) -> None:

@@ -11,7 +11,7 @@ from samples import corners, image_bytes, pdf_bytes, quarters, video_bytes
 from panvec.content import Document, Limits
 from panvec.errors import LimitError, MediaError
 from panvec.media import document as module
-from panvec.media.document import Page, read_document
+from panvec.media.document import Page, first_page, read_document
 
 LIMITS = Limits()
 LINES = [
@@ -43,6 +43,17 @@ def test_pdf_with_text_gives_its_text_and_no_picture() -> None:
     assert pages[0].text.split() == " ".join(LINES).split()
     assert pages[1].text.split() == " ".join(LINES).upper().split()
     assert not pages[0].pictures
+
+
+def test_the_first_page_of_a_pdf_is_a_picture_however_much_it_says() -> None:
+    page = first_page(Document(pdf_bytes([LINES, []])), LIMITS, at_least=100)
+    assert page.text.split() == " ".join(LINES).split()
+    (picture,) = page.pictures
+    assert min(picture.shape[:2]) == pytest.approx(100, abs=1)
+    assert len(np.unique(picture)) > 2
+    assert not first_page(Document(b"only words"), LIMITS).pictures
+    with pytest.raises(MediaError, match="no such file"):
+        first_page(Document("missing.pdf"), LIMITS)
 
 
 def test_pdf_with_text_gives_its_figures() -> None:

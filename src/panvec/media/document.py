@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,6 +48,20 @@ def read_document(document: Document, limits: Limits, *, at_least: int = 512) ->
         yield page
     if empty:
         raise MediaError(f"{blob.name}: is blank: there is neither text nor a picture on any page")
+
+
+def first_page(document: Document, limits: Limits, *, at_least: int = 512) -> Page:
+    """The first page to look at: that of a PDF as one picture, whatever its text, and no text is recognised in it.
+
+    Raises:
+        MediaError, LimitError: as `read_document`, but a blank page is no error.
+    """
+    blob = resolve(document, limits)
+    found = sniff(blob.head())
+    if found is None or found.name != "PDF":
+        return next(_pages(blob, limits, at_least))
+    page = next(pdf_pages(blob, limits, at_least, few_words=sys.maxsize))
+    return Page(page.number, page.text, page.pictures)
 
 
 def _pages(blob: Blob, limits: Limits, at_least: int) -> Iterator[Page]:

@@ -77,7 +77,7 @@ def lines(title: str, x_title: str, series: Mapping[str, Sequence[tuple[float, f
 
 
 def radar(title: str, axes: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> str:
-    """A polygon for each series over three axes or more, 0 or less in the middle, 100 % at the rim; no missing values."""
+    """A polygon for each series over three axes or more, 0 or less in the middle, 100 % at the rim, without missing values."""
     middle, radius = (_WIDTH / 2, 140.0), 100.0
 
     def place(axis: int, value: float) -> tuple[float, float]:

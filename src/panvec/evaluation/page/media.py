@@ -1,4 +1,4 @@
-"""Media inside the page: small pictures, the first seconds of sounds, and what a video shows first, as data URIs."""
+"""Media inside the page: small pictures, the first seconds of sounds, the first frame or page of others, as data URIs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-from panvec.content import Audio, Image, Limits, Video
+from panvec.content import Audio, Document, Image, Limits, Video
 from panvec.errors import PanvecError
 from panvec.media.audio import read_audio
-from panvec.media.image import read_image
+from panvec.media.document import first_page
+from panvec.media.image import RGB, read_image
 from panvec.media.video import read_video
 
 _SIDE = 160
+_PAGE_SIDE = 280
 _SECONDS = 3.0
 _HZ = 8_000
 _TEXT = 240
@@ -27,7 +29,7 @@ _TEXT = 240
 def show(kind: str, value: str) -> str:
     """A part of a content as HTML: its text, or its medium with the name of its file; what cannot be read is only named."""
     if kind == "text":
-        return f"<q>{escape(value[:_TEXT])}{'...' if len(value) > _TEXT else ''}</q>"
+        return _quoted(value)
     name = escape(Path(value).name)
     try:
         return f"<figure>{_medium(kind, Path(value))}<figcaption>{name}</figcaption></figure>"
@@ -42,12 +44,17 @@ def _medium(kind: str, path: Path) -> str:
         return f'<audio controls preload="none" src="data:audio/wav;base64,{_encoded(_wav(path))}"></audio>'
     if kind == "video":
         return _picture(next(read_video(Video(path), Limits())).frames[0].pixels)
-    return ""
+    page = first_page(Document(path), Limits())
+    return _picture(page.pictures[0], _PAGE_SIDE) if page.pictures else _quoted(page.text)
 
 
-def _picture(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> str:
+def _quoted(text: str) -> str:
+    return f"<q>{escape(text[:_TEXT])}{'...' if len(text) > _TEXT else ''}</q>"
+
+
+def _picture(pixels: RGB, side: int = _SIDE) -> str:
     picture = PIL.Image.fromarray(pixels)
-    picture.thumbnail((_SIDE, _SIDE))
+    picture.thumbnail((side, side))
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=75)
     size = f'width="{picture.width}" height="{picture.height}"'
