@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from folders import Calls
 
 from panvec import InputError
 from panvec.evaluation.page import build_page
@@ -125,6 +126,13 @@ def test_the_page_is_whole_and_loads_nothing(page: Path) -> None:
     assert "radio-history.pdf" in html
 
 
+def test_a_medium_is_decoded_once_however_often_it_is_shown(page: Path, tmp_path: Path) -> None:
+    with Calls("read_image", "video._opened", "pdf._read") as calls:
+        html = build_page([tmp_path / "one.json", tmp_path / "two.json"])
+    assert html.count("<figcaption>owl.heic") == html.count("<figcaption>sunset-hills.mov") == 4
+    assert calls.counts == {"read_image": 1, "video._opened": 1, "pdf._read": 1}
+
+
 def test_documents_are_shown_by_their_first_page(media: Path, tmp_path: Path) -> None:
     pdf = show("document", str(media / "radio-history.pdf"))
     page = PIL.Image.open(io.BytesIO(base64.b64decode(pdf.partition("base64,")[2].partition('"')[0])))
@@ -132,7 +140,7 @@ def test_documents_are_shown_by_their_first_page(media: Path, tmp_path: Path) ->
     assert page.width == pytest.approx(280 / 2**0.5, abs=2), "a page of A4, upright"
     assert np.mean(np.asarray(page.convert("L")) > 200) > 0.5, "ink on white paper"
     text = show("document", str(media / "pancakes.md"))
-    assert "<q># Pancakes" in text
+    assert "<q># Buttermilk pancakes" in text
     assert "<figcaption>pancakes.md</figcaption>" in text
     (tmp_path / "damaged.pdf").write_bytes(b"%PDF-1.7 and nothing else")
     assert "damaged.pdf (cannot be shown)" in show("document", str(tmp_path / "damaged.pdf"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -217,10 +218,11 @@ def _named_table(
 
 
 def _misses(results: Sequence[Result]) -> str:
+    shown = cache(show)
     cards = [
         f'<article class="miss"><strong>{escape(miss["task"])}</strong>, {escape(miss["data"])}{_of_model(results, result)}<dl>'
-        f"<dt>asked</dt>{_shown(miss['query'])}<dt>right, at rank {miss['rank']}</dt>{_shown(miss['expected'])}"
-        f"<dt>first instead</dt>{_shown(miss['found'])}</dl></article>"
+        f"<dt>asked</dt>{_parts(miss['query'], shown)}<dt>right, at rank {miss['rank']}</dt>{_parts(miss['expected'], shown)}"
+        f"<dt>first instead</dt>{_parts(miss['found'], shown)}</dl></article>"
         for result in results
         for miss in result.content.get("worst", ())
         if ", " not in miss["data"]
@@ -232,8 +234,8 @@ def _of_model(results: Sequence[Result], result: Result) -> str:
     return f", {escape(result.name)}" if len(results) > 1 else ""
 
 
-def _shown(parts: Iterable[dict[str, str]]) -> str:
-    return "".join(f"<dd>{show(part['kind'], part['value'])}</dd>" for part in parts)
+def _parts(parts: Iterable[dict[str, str]], shown: Callable[[str, str], str]) -> str:
+    return "".join(f"<dd>{shown(part['kind'], part['value'])}</dd>" for part in parts)
 
 
 def _settings(results: Sequence[Result]) -> str:
