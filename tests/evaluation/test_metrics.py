@@ -1,12 +1,16 @@
-"""The metrics against plain loops, and scikit-learn where it has them."""
+"""The metrics against plain loops, and scikit-learn, scipy and pytrec_eval where they have them."""
 
 import math
 
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.stats
+from sklearn import metrics as learn
+from sklearn.preprocessing import normalize
 
 from panvec.evaluation import metrics
+from panvec.evaluation.gap import gap
 from panvec.evaluation.metrics import (
     DEPTH,
     macro_mean,
@@ -59,7 +63,6 @@ def test_ranks_recall_and_ndcg_equal_plain_loops(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_ndcg_recall_and_macro_accuracy_equal_scikit_learn(seed: int) -> None:
-    learn = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
     random = np.random.default_rng(seed)
     scores = random.permuted(np.arange(60 * 12).reshape(60, 12) / 720, axis=1)
     many = random.random(scores.shape) < 0.3
@@ -71,6 +74,41 @@ def test_ndcg_recall_and_macro_accuracy_equal_scikit_learn(seed: int) -> None:
         assert recall(ranks, k).mean() == learn.top_k_accuracy_score(gold, scores, k=k, labels=range(12))
     expected = learn.balanced_accuracy_score(gold, scores.argmax(1))
     assert macro_mean(recall(ranks, 1), gold, seed).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_macro_accuracy_equals_scikit_learn_with_ties_and_absent_classes(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, 4, (60, 12)).astype(float)
+    gold = random.choice([0, 2, 3, 7, 11], 60, p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    own = gold[:, None] == np.arange(12)
+    first = scores == scores.max(1, keepdims=True)
+    assert (first[own] & (first.sum(1) > 1)).any(), "some right classes share the first place"
+    predicted = np.where(own, scores - 0.5, scores).argmax(1)
+    recalls = learn.recall_score(gold, predicted, labels=np.unique(gold), average="macro")
+    found = macro_mean(recall(relevant_ranks(scores, own), 1), gold, seed)
+    assert found.value == pytest.approx(recalls)
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert found.value == pytest.approx(learn.balanced_accuracy_score(gold, predicted))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_modality_gap_equals_scipy(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    media, texts = random.normal(0.3, 1, (12, 6)).astype(np.float32), random.normal(-0.2, 1, (20, 6)).astype(np.float32)
+    media[4] = texts[7] = 0
+    own = [random.permutation(20)[: 1 + i % 3].tolist() for i in range(12)]
+    found = gap("d", "image", "text", unit_rows(media), unit_rows(texts), own)
+    assert found is not None
+    pairs = np.delete(np.delete([[text in mine for text in range(20)] for mine in own], 4, 0), 7, 1)
+    left, right = np.delete(media, 4, 0), np.delete(texts, 7, 0)
+    cosines = 1 - scipy.spatial.distance.cdist(left, right, "cosine")
+    assert found.matched == pytest.approx(cosines[pairs].mean(), abs=1e-6)
+    assert found.unmatched == pytest.approx(cosines[~pairs].mean(), abs=1e-6)
+    means = (normalize(side).mean(0) for side in (left, right))
+    assert found.distance == pytest.approx(scipy.spatial.distance.euclidean(*means), abs=1e-6)
+    alone = [list(range(20))] * 12
+    assert gap("d", "image", "text", unit_rows(media), unit_rows(texts), alone) is None, "no pair is left to set beside"
 
 
 def test_nothing_to_find_is_a_miss() -> None:
