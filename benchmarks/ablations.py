@@ -7,12 +7,19 @@ sets, before it is made small for the engine. A variant that is in the table of 
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from panvec.data.pairs import PartKey
+from panvec.training import loop
 from panvec.training.log import Log
 from panvec.training.loop import Training
 from panvec.training.nano import NanoLearner
+from panvec.training.prepared import Augmentation, Prepared, Preparer
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import choose
 from panvec.training.tasks import Place
@@ -20,31 +27,61 @@ from panvec.training.tasks import Place
 Changes = dict[str, Any]
 VARIANTS: dict[str, Changes] = {
     "the recipe": {},
-    "the last checkpoint, no soup": {"soup": None},
-    "skips begin at nothing": {"model.ridge": 1e12, "model.class_weight": 0.0},
-    "no class names": {"model.class_weight": 0.0, "stages.0.mixture.classes": None},
-    "class names as long at the start as photos make them": {"model.class_gain": 1.0},
-    "no thumbnails of photos": {"tasks.photos.thumbnails": 0},
-    "captions one at a time": {"tasks.photos.blended": 0.0},
+    "no soup: the last checkpoint": {"soup": None},
+    "skips begin at nothing": {"model.ridge": 1e12, "model.class_weight": 0.0, "model.class_gain": 1e-3},
+    "no class names": {"model.class_weight": 0.0, "model.class_gain": 1e-3, "stages.0.mixture.classes": None},
+    "class probabilities weigh a third at the start": {"model.class_gain": 6.0},
     "names in English only": {"sources.tuxpaint.only.language": ["en"]},
     "no texts among the negatives": {"tasks.photos.others": None},
     "hard negatives, mined at the start": {"stages.0.mine": True},
-    "nothing of the trunk's output for media": {"model.gate": 0.0},
     "adapters of rank 32 for soft tokens, 30 steps more": {
         "model.adapter_rank": 32,
         "tasks.near": {"data": ["flickr8k"], "batch": 256, "swap": True, "loss": {"temperature": 0.04}},
         "stages.1": {"name": "through the trunk", "steps": 30, "rate": 2e-4, "warmup": 5, "mixture": {"near": 1}},
     },
+    "nine soft tokens of a photo all alike": {},
+    "Whisper's last layer alone": {},
+    "no pictures beside sounds": {"stages.0.mixture.both": None},
+    "no thumbnails of photos": {"tasks.photos.thumbnails": 0},
+    "captions one at a time": {"tasks.photos.blended": 0.0},
+    "nothing of the trunk's output for media": {"model.gate": 0.0},
     "no dropout": {"model.dropout": 0.0},
-    "photos in batches of 256": {"tasks.photos.batch": 256},
 }
 SETS: tuple[Changes, ...] = (
-    {"path": "flickr8k"},
+    {"path": "flickr8k", "limit": 500},
     {"path": "tiny_imagenet", "limit": 1000},
     {"path": "cifar10", "limit": 500},
     {"path": "urbansound8k", "where": {"fold": "3"}, "limit": 250, "templates": ["the sound of {}"]},
     {"path": "animal_sounds", "dev_share": 0.2, "templates": ["the sound of a {}"]},
+    {"path": "flickr8k_speech"},
 )
+
+
+def _alike(part: Prepared) -> Prepared:
+    return replace(part, cells=np.repeat(part.cells.mean(0, keepdims=True), len(part.cells), 0)) if len(part.cells) else part
+
+
+def _last_layer(part: Prepared) -> Prepared:
+    states = part.states.copy()
+    states[:, :, :-1] = 0
+    return replace(part, states=states)
+
+
+SEEN: dict[str, Callable[[Prepared], Prepared]] = {
+    "nine soft tokens of a photo all alike": _alike,
+    "Whisper's last layer alone": _last_layer,
+}
+"""What a variant makes of the towers' outputs."""
+
+
+def seeing(change: Callable[[Prepared], Prepared]) -> type[Preparer]:
+    """A preparer that changes what the towers give."""
+
+    class Changed(Preparer):
+        def part(self, key: PartKey, augmentation: Augmentation | None = None) -> Prepared:
+            return change(super().part(key, augmentation))
+
+    return Changed
 
 
 def changed(recipe: Recipe, changes: Changes, steps: int) -> Recipe:
@@ -87,6 +124,7 @@ def main() -> None:
         if name in table:
             continue
         recipe = changed(read_recipe(arguments.recipe), VARIANTS[name], arguments.steps)
+        loop.Preparer = seeing(SEEN[name]) if name in SEEN else Preparer
         with tempfile.TemporaryDirectory() as run:
             place = Place(tuple(arguments.data), Path(run) / "run", arguments.cache)
             training = Training(recipe, place, Log(place.run))

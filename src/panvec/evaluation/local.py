@@ -30,7 +30,7 @@ class Report:
         notes: what of the data was left out, and why.
         gaps: how far the media of each data set lie from their texts.
         worst: the misses that went furthest wrong, at the longest dimension.
-        settings: space id, data with checksums, split, templates, seed, versions, machine, date.
+        settings: those of the embedder, data with checksums, split, templates, seed, versions, machine, date.
     """
 
     scores: list[Score]
@@ -111,10 +111,9 @@ def evaluate_local(
     gaps = [found for task in tasks if isinstance(task, CaptionRetrieval) and (found := task.gap(vectors, longest))]
     worst = [failure for task in tasks if isinstance(task, Shows) for failure in task.failures(vectors, longest)]
     settings = {
-        "space_id": embedder.space_id,
+        **(embedder.settings if isinstance(embedder, Embedder) else {"space_id": embedder.space_id}),
         "data": [_describe(each) for each in data],
         **asdict(selection),
-        "limits": asdict(embedder.limits) if isinstance(embedder, Embedder) else None,
         "resamples": RESAMPLES,
         "embedder_task": None,
         "templates": named,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -66,13 +66,17 @@ class Description:
 
 
 class Model(Protocol):
-    """What an `Embedder` needs of a model. Vectors are float32 of the full dimension, of length 1."""
+    """What an `Embedder` needs of a model. Vectors are float32 of the full dimension, of length 1.
+
+    `settings`: what its vectors depend on besides, for JSON: frames of a video, dtype, device, threads.
+    """
 
     space_id: str
     dims: tuple[int, ...]
     modalities: tuple[str, ...]
     prompts: dict[Task | None, str]
     int8_ranges: dict[int, float]
+    settings: dict[str, Any]
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order."""
@@ -151,6 +155,17 @@ class Embedder:
 
     def __repr__(self) -> str:
         return f"Embedder({self.name!r}, space_id={self.space_id!r})"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is needed to make the same vectors again, but for the versions of packages; for JSON."""
+        return {
+            "model": self.name,
+            "space_id": self.space_id,
+            "prompts": {task.value if task else "default": prompt for task, prompt in self.prompts.items()},
+            "limits": asdict(self.limits),
+            **self._model.settings,
+        }
 
     @property
     def hosted(self) -> bool:

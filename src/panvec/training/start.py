@@ -197,11 +197,11 @@ def _set_reduced(connector: AudioConnector, weight: Tensor, x: Tensor) -> None:
 def told_apart(names: Tensor) -> Tensor:
     """Of each name `[names, 384]`, which lie around 0, the vector by whose products it is known among all: 1, and else 0.
 
-    Least squares, with a ridge of a mean variance. A name's own vector is like those of names near it, and what names
+    Least squares, with a ridge of three mean variances. A name's own vector is like those of names near it, and what names
     have in common drowns what a guess over all of them says.
     """
     covariance = names.T @ names
-    covariance.diagonal().add_(covariance.diagonal().mean())
+    covariance.diagonal().add_(3 * covariance.diagonal().mean())
     vectors: Tensor = torch.linalg.solve(covariance, names.T).T
     return vectors
 

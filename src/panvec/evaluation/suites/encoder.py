@@ -128,8 +128,12 @@ class MtebEncoder(AbsEncoder):
 
 
 def model_meta(embedder: Embedder, dim: int, precision: Precision, extra: dict[str, Any]) -> ModelMeta:
-    """What mteb calls the model: `panvec/NAME`, the space id as revision; another dim or precision is an experiment of it."""
-    experiment = dict(extra)
+    """What mteb calls the model: `panvec/NAME`, the space id as revision.
+
+    Another dim or precision is an experiment of it, and so are the dtype and the towers of a model of the hub.
+    """
+    settings = embedder.settings
+    experiment = {name: settings[name] for name in ("dtype", "towers") if settings.get(name) is not None} | extra
     if dim != embedder.dims[0]:
         experiment["dim"] = dim
     if precision != "float32":

@@ -65,11 +65,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class SuiteReport:
-    """The figures of a suite, and the tasks that could not be run, with the reason."""
+    """The figures of a suite, what is needed to get them again, and the tasks that could not be run, with the reason."""
 
     suite: Suite
-    model: str
-    space_id: str
+    settings: dict[str, Any]
     figures: list[Figure]
     failed: dict[str, str]
     folder: Path
@@ -79,12 +78,12 @@ class SuiteReport:
         return {
             "kind": "suite",
             "suite": self.suite.name,
-            "model": self.model,
-            "space_id": self.space_id,
+            "model": self.settings["model"],
+            "space_id": self.settings["space_id"],
             "results": str(self.folder),
             "figures": [_figure(figure) for figure in self.figures],
             "failed": self.failed,
-            "settings": surroundings(("mteb", "datasets")),
+            "settings": self.settings,
         }
 
 
@@ -157,7 +156,7 @@ def run(
         if reason:
             failed[name] = reason
     figures = [_read(suite, line, encoder, cache, data) for line in suite.lines]
-    return SuiteReport(suite, encoder.embedder.name, encoder.embedder.space_id, figures, failed, folder)
+    return SuiteReport(suite, _settings(encoder), figures, failed, folder)
 
 
 def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
@@ -210,21 +209,19 @@ def _settings_file(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Path:
     return Path(cache.get_task_result_path(task.metadata.name, encoder.mteb_model_meta)).parent / SETTINGS
 
 
+def _settings(encoder: MtebEncoder) -> dict[str, Any]:
+    """What is needed to get a result of mteb's again."""
+    sizes = {"dim": encoder.dim, "precision": encoder.precision, "seed": _SEED}
+    return {**encoder.embedder.settings, **sizes, **surroundings(("mteb", "datasets"))}
+
+
 def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: dict[str, Any]) -> None:
-    embedder = encoder.embedder
     settings = {
         "task": task.metadata.name,
-        "space_id": embedder.space_id,
-        "dim": encoder.dim,
-        "precision": encoder.precision,
-        "limits": asdict(embedder.limits),
-        "prompts": {task.value if task else "default": prompt for task, prompt in embedder.prompts.items()},
-        "frames": "as the model samples them",
-        "seed": _SEED,
         "dataset": dict(task.metadata.dataset),
+        **_settings(encoder),
         "seconds_in_model": round(encoder.seconds, 3),
         **found,
-        **surroundings(("mteb", "datasets")),
     }
     with _settings_file(task, encoder, cache).open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(settings, ensure_ascii=False) + "\n")

@@ -86,6 +86,7 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
         modalities=modalities,
         prompts=task_prompts(transformer.prompts, transformer.default_prompt_name),
         facts=facts,
+        towers=options.towers,
     )
 
 

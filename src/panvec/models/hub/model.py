@@ -36,6 +36,7 @@ class HubModel:
         modalities: what it takes of text, image, audio, video.
         prompts: by task.
         facts: of the model's card.
+        towers: those that were asked for; None is all.
     """
 
     def __init__(
@@ -47,11 +48,18 @@ class HubModel:
         modalities: tuple[str, ...],
         prompts: dict[Task | None, str],
         facts: Facts,
+        towers: tuple[str, ...] | None,
     ) -> None:
         self.runner = runner
         self.space_id, self.dims, self.prompts = space_id, dims, prompts
         self.modalities = (*modalities, *(("document",) if "text" in modalities else ()))
         self.int8_ranges = {dim: min(1.0, _RANGE / dim**0.5) for dim in dims}
+        self.settings = {
+            **runner.settings,
+            "towers": None if towers is None else sorted(towers),
+            "frames_per_second": facts.fps,
+            "most_frames": facts.frames,
+        }
         longest = max(len(self._ids(prompt)) for prompt in prompts.values())
         self.reader = Reader(runner.name, facts, modalities, self.cut, max(16, runner.limit - longest - _RESERVED))
 

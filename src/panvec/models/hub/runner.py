@@ -76,6 +76,18 @@ class Runner:
         self._placeholders = placeholders(getattr(model[0], "processor", None))
         self._lock = threading.Lock()
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it runs the model, for JSON."""
+        weights = next(self.model.parameters(), None)
+        return {
+            "dtype": None if weights is None else str(weights.dtype).removeprefix("torch."),
+            "device": str(self.model.device),
+            "threads": torch.get_num_threads(),
+            "batch": self.batch,
+            "tokens": None if self.limit == _ENDLESS else self.limit,
+        }
+
     def run(self, windows: Sequence[Window], prompt: str) -> list[Made | PanvecError]:
         """The vector or the error of each window."""
         made: dict[int, Made | PanvecError] = {}

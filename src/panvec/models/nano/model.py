@@ -43,6 +43,12 @@ class Nano:
         self.prompts = PROMPTS
         self.int8_ranges = {int(dim): float(np.max(ranges)) for dim, ranges in manifest["int8_ranges"].items()}
         self.engine = _engine(engine, folder, threads)
+        self.settings = {
+            "engine": engine,
+            "threads": self.engine.threads,
+            "frames_per_second": config.frames_per_second,
+            "most_frames": None,
+        }
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
         self._head, self._bias = trained["head.weight"], trained.get("head.bias", np.zeros(config.dim, np.float32))
         self._builder = Builder(SoftTokens(self.engine, trained, config), folder, config)

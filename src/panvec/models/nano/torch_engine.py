@@ -17,6 +17,7 @@ class TorchEngine:
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         if threads:
             torch.set_num_threads(threads)
+        self.threads = torch.get_num_threads()
         self.module = NanoModule().load_frozen(folder).load_trained(folder).eval()
         words = read_tensors(folder / "words.safetensors")
         self._codes, self._scales = words["words.q4"], words["words.scale"]
