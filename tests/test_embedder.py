@@ -1,6 +1,7 @@
 """The contract of `Embedder`, on real media."""
 
 import io
+import json
 import multiprocessing
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from panvec import Audio, Content, Document, Embedder, Image, InputError, PanvecError, Task, Text, Video
+from panvec import Audio, Content, Document, Embedder, Image, InputError, Limits, PanvecError, Task, Text, Video
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -237,3 +238,11 @@ def test_surface(embedder: Embedder) -> None:
     assert embedder.space_id == Embedder(engine="torch").space_id
     with pytest.raises(InputError, match="nano"):
         Embedder("no-such-model")
+
+
+def test_settings_say_how_vectors_were_made() -> None:
+    chosen = Embedder(threads=2, limits=Limits(parts=7)).settings
+    assert json.loads(json.dumps(chosen)) == chosen
+    assert chosen["model"] == "nano"
+    assert (chosen["engine"], chosen["threads"], chosen["limits"]["parts"]) == ("onnx", 2, 7)
+    assert (chosen["frames_per_second"], chosen["most_frames"]) == (1.0, None)

@@ -93,7 +93,9 @@ def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder,
     settings = [json.loads(line) for line in next(results.rglob(SETTINGS)).read_text().splitlines()]
     assert [s["task"] for s in settings] == names
     assert settings[0]["space_id"] == embedder.space_id
-    assert {"versions", "machine", "limits", "seed", "frames", "seconds_in_model"} <= set(settings[0])
+    assert {"versions", "machine", "seed", "dim", "precision", "seconds_in_model"} <= set(settings[0])
+    assert embedder.settings.items() <= settings[0].items()
+    assert embedder.settings.items() <= report.as_dict()["settings"].items()
     assert settings[0]["prompts"] == {"default": embedder.prompts[None]} | {t.value: embedder.prompts[t] for t in Task}
 
 

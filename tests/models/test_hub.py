@@ -47,6 +47,13 @@ def test_surface(gemma: Embedder, qwen: Embedder, bert: Embedder) -> None:
     assert bert.dims == (32,)
 
 
+def test_settings_say_how_vectors_were_made(models: Path, gemma: Embedder) -> None:
+    half = Embedder(models / "gemma2", dtype="bfloat16", towers=("vision",), device="cpu", batch=2).settings
+    names = ("dtype", "towers", "device", "batch", "tokens", "frames_per_second", "most_frames")
+    assert [half[name] for name in names] == ["bfloat16", ["vision"], "cpu", 2, 8192, 1.0, 32]
+    assert (gemma.settings["dtype"], gemma.settings["towers"]) == ("float32", None)
+
+
 def test_nested_dims_and_precisions(gemma: Embedder) -> None:
     full, short = gemma.embed("rain")[0], gemma.embed("rain", dim=256)[0]
     np.testing.assert_allclose(short, full[:256] / np.linalg.norm(full[:256]), atol=1e-6)
