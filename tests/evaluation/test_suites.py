@@ -1,6 +1,9 @@
 """Suites: what they would fetch, our own tasks on local data, caching, resuming, and files that mteb reads."""
 
 import json
+import signal
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +140,45 @@ def test_a_run_that_broke_off_goes_on(embedder: Embedder, docci: Path, tmp_path:
     assert [f.line.name for f in report.figures if f.value is not None] == ["DOCCI text to image", "TextCaps text to image"]
     other = MtebEncoder(embedder, dim=64)
     assert not any(p.done for p in plan(suite_of("ge2"), other, tmp_path / "r", docci)), "another dim is another result"
+
+
+@pytest.mark.parametrize("harm", ["result cut off", "settings cut off", "settings gone"])
+def test_what_a_killed_run_left_half_written_is_run_again(embedder: Embedder, docci: Path, tmp_path: Path, harm: str) -> None:
+    suite, results, names = suite_of("ge2"), tmp_path / "r", ["DOCCIT2IRetrieval", "DOCCII2TRetrieval"]
+    whole = run(suite, MtebEncoder(embedder), results, data=docci, only=names)
+    settings = next(results.rglob(SETTINGS))
+    first, second = settings.read_text().splitlines(keepends=True)
+    if harm == "result cut off":
+        result = next(results.rglob(f"{names[1]}.json"))
+        result.write_bytes(result.read_bytes()[:200])
+    else:
+        settings.write_text(first + (second[:100] if harm == "settings cut off" else ""))
+    done = [p.task for p in plan(suite, MtebEncoder(embedder), results, docci) if p.done]
+    assert done == names[:1]
+    assert run(suite, MtebEncoder(embedder), results, data=docci, only=names).figures == whole.figures
+    kept = [json.loads(line)["task"] for line in settings.read_text().splitlines()]
+    assert kept == (names if harm != "result cut off" else [*names, names[1]])
+    assert {r.task_name for model in ResultCache(results).load_results() for r in model.task_results} == set(names)
+
+
+def test_a_run_that_is_killed_between_two_tasks_goes_on(docci: Path, tmp_path: Path) -> None:
+    captioned(docci / "TextCaps")
+    names = ["DOCCIT2IRetrieval", "TextCapsT2IRetrieval"]
+    options = ["--data", docci, "--results", tmp_path / "r", *(word for name in names for word in ("--only", name))]
+    call = [sys.executable, "-c", "from panvec.cli import main; main()", "eval", "ge2", *map(str, options)]
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while names[1] not in process.stderr.readline():
+            assert process.poll() is None
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    settings = next((tmp_path / "r").rglob(SETTINGS))
+    before = settings.read_text()
+    assert [json.loads(line)["task"] for line in before.splitlines()] == names[:1]
+    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+    after = settings.read_text()
+    assert after.startswith(before), "the first task is not run again"
+    assert [json.loads(line)["task"] for line in after.splitlines()] == names
 
 
 def test_data_as_a_hub_stores_them(docci: Path, tmp_path: Path) -> None:

@@ -264,7 +264,9 @@ def _result(file: Path) -> dict[str, Any]:
 
 
 def _write(out: Path, result: dict[str, Any]) -> None:
-    out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    from panvec.evaluation.files import write_text
+
+    write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 def _check_out(out: Path) -> None:

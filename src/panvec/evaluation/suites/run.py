@@ -13,8 +13,10 @@ from typing import Any, cast
 
 import mteb
 from mteb.cache.result_cache import ResultCache
+from mteb.results import TaskResult
 
 from panvec.errors import InputError, PanvecError
+from panvec.evaluation.files import read_lines, write_text
 from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
 from panvec.evaluation.suite_table import SUITES, Line, Suite
@@ -109,7 +111,7 @@ def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = N
             task.metadata.dataset["path"],
             task.metadata.dataset["revision"],
             bytes_of(task),
-            cache.load_task_result(task.metadata.name, encoder.mteb_model_meta) is not None,
+            _kept(task, encoder, cache) is not None,
             contents_of(task),
             amount_of(task),
         )
@@ -169,7 +171,7 @@ def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
 
 def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
     """Why a task could not be run; "" if it was, or had been."""
-    if not _missing(task, encoder, cache):
+    if _kept(task, encoder, cache) is not None:
         return ""
     queries = QueryScores(task)
     began, encoder.seconds = time.monotonic(), 0.0
@@ -177,7 +179,9 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     encoder.missing.clear()
     try:
         with warnings.catch_warnings(action="ignore"):
-            mteb.evaluate(cast(Any, encoder), task, cache=cache, co2_tracker=False, show_progress_bar=False)
+            mteb.evaluate(
+                cast(Any, encoder), task, cache=cache, co2_tracker=False, show_progress_bar=False, overwrite_strategy="always"
+            )
     except PanvecError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever one task of mteb's fails with, the others are run
@@ -190,9 +194,21 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     return ""
 
 
-def _missing(task: Any, encoder: MtebEncoder, cache: ResultCache) -> bool:
-    found = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
-    return found is None or bool(found.get_missing_evaluations(task))
+def _kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> tuple[TaskResult, dict[str, Any]] | None:
+    """What a run of a task that came to its end has written: mteb's result and our settings.
+
+    None where one of them is missing, cut off or without a subset: the task was never run, or the run was killed.
+    """
+    name = task.metadata.name
+    try:
+        result = cache.load_task_result(name, encoder.mteb_model_meta)
+    except (ValueError, KeyError):
+        return None
+    runs = (run for run in reversed(read_lines(_settings_file(encoder, cache))) if run.get("task") == name)
+    settings = next(runs, None)
+    if result is None or settings is None or result.get_missing_evaluations(task):
+        return None
+    return result, settings
 
 
 def _reason(task: Any, error: Exception) -> str:
@@ -205,8 +221,8 @@ def _reason(task: Any, error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def _settings_file(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Path:
-    return Path(cache.get_task_result_path(task.metadata.name, encoder.mteb_model_meta)).parent / SETTINGS
+def _settings_file(encoder: MtebEncoder, cache: ResultCache) -> Path:
+    return Path(cache.get_task_result_path("task", encoder.mteb_model_meta)).parent / SETTINGS
 
 
 def _settings(encoder: MtebEncoder) -> dict[str, Any]:
@@ -223,8 +239,9 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: 
         "seconds_in_model": round(encoder.seconds, 3),
         **found,
     }
-    with _settings_file(task, encoder, cache).open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(settings, ensure_ascii=False) + "\n")
+    file = _settings_file(encoder, cache)
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*read_lines(file), settings])
+    write_text(file, "".join(lines))
 
 
 def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, data: Path | None) -> Figure:
@@ -233,25 +250,18 @@ def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, da
     not_embedded = 0
     tasks = tasks_of(line, data)
     for task in tasks:
-        result = cache.load_task_result(task.metadata.name, encoder.mteb_model_meta)
-        if result is not None:
+        if kept := _kept(task, encoder, cache):
+            result, settings = kept
             metric = task.metadata.main_score if line.metric == "main_score" else line.metric
             values[task.metadata.name] = float(result.get_score(getter=itemgetter(metric)))
-            settings = _kept_settings(_settings_file(task, encoder, cache), task.metadata.name)
-            kept = settings.get("intervals", {}).get(metric)
-            intervals += [(kept[0], kept[1])] if kept else []
+            ends = settings.get("intervals", {}).get(metric)
+            intervals += [(ends[0], ends[1])] if ends else []
             not_embedded += settings.get("not_embedded_count", 0)
     if len(values) < len(tasks):
         return Figure(suite.name, line, None, None, values, not_embedded)
     known = list(values.values())
     interval = of_mean(known, intervals) if len(intervals) == len(known) else None
     return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded)
-
-
-def _kept_settings(file: Path, task: str) -> dict[str, Any]:
-    """What the last run of a task wrote."""
-    runs = [json.loads(text) for text in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
-    return next((dict(run) for run in reversed(runs) if run["task"] == task), {})
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
