@@ -109,6 +109,9 @@ def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path
     assert code == 0
     assert "mteb/mbeir_mscoco_task0@8dfc4d250094" in out
     assert "15 tasks, about " in out
+    assert "unknown" not in out
+    code, out, _ = run("eval", "zero-shot-fields", "--dry-run", "--results", tmp_path / "r")
+    assert "5 tasks, about 0.0 GB + 5 of unknown size" in out
     code, out, _ = run("eval", "code", "--dry-run", "--json", "--results", tmp_path / "r")
     assert len(json.loads(out)) == 12
     captioned(tmp_path / "data/DOCCI")

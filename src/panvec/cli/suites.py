@@ -100,8 +100,10 @@ def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None
         return
     rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), f"{p.source}@{p.revision[:12]}") for p in planned]
     show(table(("task", "metric", "about MB", "from the hub"), rows))
-    sources = {p.source: p.bytes or 0 for p in planned if not p.done}
-    print(f"{len(planned)} tasks, about {sum(sources.values()) / 1e9:.1f} GB from huggingface.co (estimated)")
+    sizes = list({p.source: p.bytes for p in planned if not p.done}.values())
+    unknown = f" + {sizes.count(None)} of unknown size" if None in sizes else ""
+    known = sum(size for size in sizes if size is not None) / 1e9
+    print(f"{len(planned)} tasks, about {known:.1f} GB{unknown} from huggingface.co (estimated)")
 
 
 def _left(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str]) -> "list[Planned]":
