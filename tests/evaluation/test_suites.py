@@ -59,6 +59,7 @@ def test_metrics_and_anchors_of_the_suites_exist() -> None:
         assert mteb.get_task("MSCOCOT2IRetrieval").metadata.main_score == "ndcg_at_10", "so R@1 has to be read"
     best = published("ge2_protocol", "mscoco_t2i")
     assert (best[0].model, best[0].value) == ("wemm-embedding-9b", 64.6)
+    assert best[0].source == "WeMM-Embedding report, GE2 protocol table"
 
 
 def test_our_tasks_equal_embedder_and_numpy_and_are_run_once(embedder: Embedder, docci: Path, tmp_path: Path) -> None:
