@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from folders import Planted, captioned, labelled, spoken, write_rows
 
-from panvec import Embedder, InputError
+from panvec import Embedder, InputError, ModelError
 from panvec.evaluation import evaluate_local
 from panvec.evaluation.compare import compare, left_out, paired
 from panvec.evaluation.data import Selection
@@ -175,16 +175,18 @@ def test_disturbed_media_are_near_themselves(tmp_path: Path, media: Path, embedd
     write_rows(tmp_path / "d/labels.jsonl", rows)
     said = [{"audio": name, "image": photo, "text": name} for name, photo in zip(speech, photos, strict=False)]
     write_rows(tmp_path / "s/captions.jsonl", said)
-    spoken = {each.disturbance: each for each in evaluate_robustness(tmp_path / "s", embedder, Selection())}
+    spoken = {each.disturbance: each for each in evaluate_robustness(tmp_path / "s", embedder, Selection()).scores}
     assert set(spoken) == set(SOUNDS)
     assert all((each.kind, each.items, each.found) == ("audio", 2, 1) for each in spoken.values())
     assert all(0.5 < each.cosine < 0.99999 for each in spoken.values())
-    found = {each.disturbance: each for each in evaluate_robustness(tmp_path / "d", embedder, Selection())}
+    found = {each.disturbance: each for each in evaluate_robustness(tmp_path / "d", embedder, Selection()).scores}
     assert set(found) == {*PICTURES, *SOUNDS}
     assert found["JPEG of quality 20"].found == 1
     assert found["JPEG of quality 20"].cosine > 0.9
     assert all(0.3 < each.cosine < 0.99999 for each in found.values())
     assert found["noisy, 10 dB"].items == 3
+    report = evaluate_robustness(tmp_path / "d", embedder, Selection(limit=3))
+    assert embedder.settings.items() <= json.loads(json.dumps(report.as_dict())).items()
     write_rows(tmp_path / "e/captions.jsonl", [{"sentence1": "a", "sentence2": "b"}])
     with pytest.raises(InputError, match="neither pictures nor sounds"):
         evaluate_robustness(tmp_path / "e", embedder, Selection())
@@ -225,3 +227,18 @@ def test_what_is_only_in_one_result_is_named_and_must_not_be_gone_from_the_sampl
 def test_a_sample_that_is_not_there() -> None:
     with pytest.raises(InputError, match="no sample data in nowhere: name the folder"):
         sample_folder(Path("nowhere"))
+
+
+def test_a_broken_medium_is_left_out_of_robustness_and_named(tmp_path: Path, embedder: Embedder) -> None:
+    captioned(tmp_path / "c")
+    whole = evaluate_robustness(tmp_path / "c", embedder, Selection())
+    broken = tmp_path / "c/images/red.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    report = evaluate_robustness(tmp_path / "c", embedder, Selection())
+    assert [each.items for each in whole.scores] == [6] * len(PICTURES)
+    assert [each.items for each in report.scores] == [5] * len(PICTURES)
+    assert (whole.failures, list(report.failures)) == ({}, [str(broken)])
+    for path in (tmp_path / "c/images").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(ModelError, match="no medium of .* can be embedded; the first: "):
+        evaluate_robustness(tmp_path / "c", embedder, Selection())

@@ -1,16 +1,21 @@
 """Evaluation of a hosted model, against a server of its protocol: a service that fails is no score."""
 
+import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 from command import Run, runner
 from folders import captioned
 from hosted import Server
 
-from panvec import Embedder
+from panvec import Embedder, ModelError
+from panvec.evaluation.data import Selection
+from panvec.evaluation.robustness import evaluate_robustness
 from panvec.models.remote.cost import Price
 
 pytest.importorskip("mteb", reason="needs panvec[eval]")
@@ -87,6 +92,21 @@ def test_what_the_model_refuses_is_a_miss_and_is_counted(server: Server, command
     figure = next(f for f in json.loads((tmp_path / "out.json").read_text())["figures"] if f["tasks"] == [TASK])
     assert figure["not_embedded"] == 1, "one wording of two pictures"
     assert figure["value"] is not None
+
+
+def test_robustness_leaves_out_what_is_refused_and_fails_with_the_service(server: Server, docci: Path) -> None:
+    embedder = encoder(server).embedder
+    dark = PIL.Image.new("RGB", (48, 48), (76, 0, 0))
+    png = io.BytesIO()
+    dark.save(png, "PNG")
+    server.reset(refuses=base64.urlsafe_b64encode(png.getvalue()).decode())
+    report = evaluate_robustness(docci, embedder, Selection())
+    assert {each.items for each in report.scores} == {5}
+    ((name, reason),) = report.failures.items()
+    assert (Path(name).name, "400" in reason) == ("red.png", True)
+    server.reset("ok", 503)
+    with pytest.raises(ModelError, match="503"):
+        evaluate_robustness(docci, embedder, Selection())
 
 
 @pytest.mark.parametrize("kind", ["suite", "sample", "robustness"])

@@ -194,20 +194,17 @@ def robustness(
 
       panvec eval robustness data/flickr8k_speech --model google/embeddinggemma-2 --limit 100
     """
-    from dataclasses import asdict
-
     from panvec.evaluation.data import Selection
     from panvec.evaluation.robustness import evaluate_robustness
-    from panvec.evaluation.settings import surroundings
 
     embedder = choice.load()
-    found = evaluate_robustness(folder, embedder, Selection(limit=limit, seed=seed), choice.agreement(embedder))
+    report = evaluate_robustness(folder, embedder, Selection(limit=limit, seed=seed), choice.agreement(embedder))
+    _say_first(_reasons(report.failures), "not embedded, left out", " (--json names them all)")
     if as_json:
-        settings = {**embedder.settings, "dim": embedder.dims[0], "precision": "float32", "limit": limit, "seed": seed}
-        print(json.dumps({"data": str(folder), **settings, **surroundings(), "scores": [asdict(e) for e in found]}, indent=2))
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
         return
     headings = ("data", "kind", "disturbance", "items", "cosine", "finds itself %")
-    rows = [(e.data, e.kind, e.disturbance, str(e.items), f"{e.cosine:.3f}", f"{100 * e.found:.1f}") for e in found]
+    rows = [(e.data, e.kind, e.disturbance, str(e.items), f"{e.cosine:.3f}", f"{100 * e.found:.1f}") for e in report.scores]
     show(table(headings, rows))
 
 
@@ -287,8 +284,11 @@ def _fields(where: list[str]) -> dict[str, str]:
 def _say_what_is_missing(report: "Report") -> None:
     for note in report.notes:
         say(note)
-    failed = [f"{name}: {reason.removeprefix(f'{name}: ')}" for name, reason in report.failures.items()]
-    _say_first(failed, "not embedded, counted as missed", " (--out and --json name them all)")
+    _say_first(_reasons(report.failures), "not embedded, counted as missed", " (--out and --json name them all)")
+
+
+def _reasons(failures: dict[str, str]) -> list[str]:
+    return [f"{name}: {reason.removeprefix(f'{name}: ')}" for name, reason in failures.items()]
 
 
 def _say_first(lines: list[str], what: str, rest: str = "") -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
 
-from panvec.content import Audio, Content, Image, Limits
+from panvec.content import Audio, Content, Image, Limits, Medium
 from panvec.data.augment import Noise, Speed, drawn
-from panvec.errors import InputError
+from panvec.errors import InputError, ModelError, PanvecError
 from panvec.evaluation.data import Selection, read_data
 from panvec.evaluation.rows import Captioned, Labelled, Spoken
+from panvec.evaluation.settings import surroundings
 from panvec.media.audio import Samples, read_audio
 from panvec.media.image import RGB, read_image
 from panvec.models.embedder import Embedder
+from panvec.models.remote.service import of_service
 
 HZ = 16_000
+_ITSELF = ""
 PICTURES: dict[str, Callable[[RGB], RGB]] = {
     "JPEG of quality 20": lambda photo: _reencoded(photo, 20),
     "cropped to 70 % of its sides": lambda photo: _cropped(photo, 0.7),
@@ -50,9 +54,26 @@ class Robustness:
     found: float
 
 
+@dataclass(frozen=True)
+class RobustnessReport:
+    """How near disturbed media stay to themselves, and what is needed to get that again.
+
+    Attributes:
+        failures: the name and the error of each medium that is left out, since it or a disturbance of it has no vector.
+    """
+
+    scores: list[Robustness]
+    failures: dict[str, str]
+    settings: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"kind": "robustness", **self.settings, "failures": self.failures, "scores": list(map(asdict, self.scores))}
+
+
 def evaluate_robustness(
     folder: Path, embedder: Embedder, selection: Selection, agree: Callable[[list[Content]], object] | None = None
-) -> list[Robustness]:
+) -> RobustnessReport:
     """Every disturbance of the pictures and sounds of a data folder, each medium once.
 
     Args:
@@ -63,14 +84,28 @@ def evaluate_robustness(
 
     Raises:
         InputError: there are no pictures and no sounds.
-        PanvecError: a medium cannot be read.
+        ModelError: none of them can be embedded, or the service of a hosted model failed.
+        LimitError: the budget of a hosted model is spent.
     """
-    media = [(data.name, kind, paths) for data in read_data(folder, selection)[0] for kind, paths in _media(data.rows).items()]
-    if not any(paths for _, _, paths in media):
+    data = read_data(folder, selection)[0]
+    media = [(each.name, kind, paths) for each in data for kind, paths in _media(each.rows).items() if paths]
+    if not media:
         raise InputError(f"{folder} holds neither pictures nor sounds: nothing to disturb")
     if agree:
         agree([content for _, kind, paths in media for path in paths for content in _as_often(kind, path)])
-    return [result for name, kind, paths in media for result in _of(name, kind, paths, embedder)]
+    failures: dict[str, str] = {}
+    scores = [score for name, kind, paths in media for score in _of(name, kind, paths, embedder, failures)]
+    if not scores:
+        raise ModelError(f"no medium of {folder} can be embedded; the first: {next(iter(failures.values()))}")
+    settings = {
+        **embedder.settings,
+        "dim": embedder.dims[0],
+        "precision": "float32",
+        "data": [{"name": each.name, "sha256": each.sha256, "split": each.split, "rows": each.chosen} for each in data],
+        **asdict(selection),
+        **surroundings(),
+    }
+    return RobustnessReport(scores, failures, settings)
 
 
 def _as_often(kind: str, path: Path) -> list[Content]:
@@ -84,18 +119,43 @@ def _media(rows: list[Any]) -> dict[str, list[Path]]:
     return {kind: list(dict.fromkeys(f.path for f in files if f.kind == kind)) for kind in ("image", "audio")}
 
 
-def _of(data: str, kind: str, paths: list[Path], embedder: Embedder) -> list[Robustness]:
-    if not paths:
+def _of(data: str, kind: str, paths: list[Path], embedder: Embedder, failures: dict[str, str]) -> list[Robustness]:
+    """The scores of the media that have all of their vectors; the others go to `failures`."""
+    media: dict[Path, Any] = {}
+    for path in paths:
+        try:
+            media[path] = _read(kind, path, embedder.limits)
+        except PanvecError as error:
+            failures[str(path)] = str(error)
+    as_part: Callable[[Any], Medium] = Image if kind == "image" else partial(Audio, hz=HZ)
+    changes: dict[str, Callable[[Any], Any]] = {_ITSELF: lambda medium: medium, **(PICTURES if kind == "image" else SOUNDS)}
+    rows = {
+        name: embedder.embed([as_part(change(medium)) for medium in media.values()], on_error="return")
+        for name, change in changes.items()
+    }
+    errors = [_error([row[i] for row in rows.values()]) for i in range(len(media))]
+    failures.update((str(path), str(why)) for path, why in zip(media, errors, strict=True) if why is not None)
+    whole = [i for i, why in enumerate(errors) if why is None]
+    if not whole:
         return []
+    vectors = {name: np.stack([row[i] for i in whole]) for name, row in rows.items()}
+    originals = vectors.pop(_ITSELF)
+    return [_beside(data, kind, name, changed @ originals.T) for name, changed in vectors.items()]
+
+
+def _error(rows: list[Any]) -> PanvecError | None:
+    """The first error among the vectors of a medium; one of a service or a budget is raised."""
+    error = next((row for row in rows if isinstance(row, PanvecError)), None)
+    if error is not None and of_service(error):
+        raise error
+    return error
+
+
+def _read(kind: str, path: Path, limits: Limits) -> Any:
+    """A picture's pixels, or a sound's samples."""
     if kind == "image":
-        photos = [read_image(Image(path), Limits()) for path in paths]
-        originals = embedder.embed([Image(photo) for photo in photos])
-        changed = {name: embedder.embed([Image(change(photo)) for photo in photos]) for name, change in PICTURES.items()}
-    else:
-        sounds = [_heard(path) for path in paths]
-        originals = embedder.embed([Audio(sound, hz=HZ) for sound in sounds])
-        changed = {name: embedder.embed([Audio(change(sound), hz=HZ) for sound in sounds]) for name, change in SOUNDS.items()}
-    return [_beside(data, kind, name, vectors @ originals.T) for name, vectors in changed.items()]
+        return read_image(Image(path), limits)
+    return np.concatenate([stretch.samples for stretch in read_audio(Audio(path), limits, hz=HZ)])
 
 
 def _beside(data: str, kind: str, disturbance: str, cosines: Any) -> Robustness:
@@ -114,7 +174,3 @@ def _cropped(photo: RGB, share: float) -> RGB:
     height, width = photo.shape[:2]
     top, left = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
     return photo[top : height - top, left : width - left]
-
-
-def _heard(path: Path) -> Samples:
-    return np.concatenate([stretch.samples for stretch in read_audio(Audio(path), Limits(), hz=HZ)])
