@@ -5,34 +5,31 @@ vary: under a shared covariance that is where the mean of a class lies (linear d
 is the word of everyday captions for it: that one of its names and of WordNet's hypernyms within six steps which the
 captions of Flickr8k's training photos have most often, general ones ("animal", "device") left out.
 
-An augmented class is a share of that move made from the cells of a real picture, or of a thumbnail of one.
+An augmented class is a share of that move made from the cells of a real picture.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from panvec.data.pairs import Pair, PartKey, text
 from panvec.errors import InputError
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.module import NanoModule
-from panvec.training.prepared import CLASS, Augmentation, Preparer
+from panvec.training.prepared import CLASS, Preparer
 
 _STEP = 10.0
 """How far a class is from the mean picture; at 10 made-up classes are about as far as real pictures."""
-_MOST_PICTURES = 3000
-_SHARES, _SMALL_SHARES = (0.5, 0.8), (0.3, 0.5)
-"""Of the move to a class that its variants make, from pictures and from thumbnails: about as sure of a class as the tower
-is of real ones."""
+_MOST_PICTURES = 4000
+_SHARES = (0.4, 0.5, 0.6, 0.8)
+"""Of the move to a class that its variants make: about as sure of a class as the tower is of real pictures."""
 _KINDS = Path(__file__).parent / "class_kinds.json"
 _TEMPLATES = ("{}", "a {}", "a photo of a {}", "a picture of a {} .", "there is a {} in the picture")
 
@@ -87,33 +84,22 @@ def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
 
 
 def imagine_classes(
-    preparer: Preparer,
-    model: NanoModule,
-    pictures: list[PartKey],
-    thumbnails: list[tuple[PartKey, Augmentation]] | None = None,
-    *,
-    unseen: tuple[str, ...] = (),
+    preparer: Preparer, model: NanoModule, pictures: list[PartKey], *, unseen: tuple[str, ...] = ()
 ) -> list[Pair]:
     """Pairs of a made-up picture and its class's names, in sentences; `preparer` knows the pictures from now on.
 
-    `pictures` show how cells vary, `thumbnails` (else pictures) how those of small ones look; classes with a name in
-    `unseen` are left out.
+    `pictures` show how cells vary; classes with a name in `unseen` are left out.
     """
     grid = model.config.vision.image_grid**2
-
-    def cells_of(drawn: Sequence[tuple[PartKey, Augmentation | None]]) -> NDArray[np.float16]:
-        return np.stack([preparer.part(*each).cells[:grid] for each in drawn[:: max(1, len(drawn) // _MOST_PICTURES)]])
-
-    seen = cells_of([(key, None) for key in pictures])
-    small = cells_of(thumbnails) if thumbnails else seen
-    variants = [*((share, seen) for share in _SHARES), *((share, small) for share in _SMALL_SHARES)]
+    chosen = pictures[:: max(1, len(pictures) // _MOST_PICTURES)]
+    seen = np.stack([preparer.part(key).cells[:grid] for key in chosen])
     features = torch.from_numpy(seen.astype(np.float32).mean(1))
     plain = class_cells(features, model.vision.classifier.weight.detach()).numpy()[:, None]
-    cells = np.empty((len(plain), 1 + len(variants), grid, plain.shape[-1]), np.float16)
+    cells = np.empty((len(plain), 1 + len(_SHARES), grid, plain.shape[-1]), np.float16)
     cells[:, 0] = plain
     generator, move = np.random.default_rng(0), plain - features.mean(0).numpy()
-    for variant, (share, real) in enumerate(variants, 1):
-        cells[:, variant] = real[generator.integers(len(real), size=len(plain))] + share * move
+    for variant, share in enumerate(_SHARES, 1):
+        cells[:, variant] = seen[generator.integers(len(seen), size=len(plain))] + share * move
     preparer.class_cells = cells
     return [
         Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(map(text, sentences(own))))

@@ -204,15 +204,7 @@ class Training:
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):
-            small = [
-                (key, way)
-                for name, pairs in self.pairs.items()
-                if tasks[name].thumbnails
-                for key in sorted({key for pair in pairs for key in media_of(pair) if key[0] == "image"})
-                for way in augmentations(tasks[name])
-                if way and way.small
-            ]
-            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, small, unseen=unseen)
+            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen)
             for name in asking:
                 pairs = pictured(self.pairs[name], unseen=unseen) if tasks[name].pictured else self.pairs[name]
                 self.pairs[name] = [*pairs, *(imagined if tasks[name].classes else ())]
