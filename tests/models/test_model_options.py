@@ -16,6 +16,7 @@ from hosted import Server
 
 from panvec import Embedder, LimitError
 from panvec.cli.models import Choice
+from panvec.collections.folder import Folder
 from panvec.models.remote.cost import Price
 
 
@@ -54,8 +55,10 @@ def test_a_hosted_model_is_searched_evaluated_and_asked_again(run: Run, server: 
     for name in ("rain", "dogs"):
         (tmp_path / "notes" / f"{name}.txt").write_text(f"a note about {name}")
     server.reset(refuses="about dogs")
-    found = json.loads(run("search", "rain", tmp_path / "notes", *hosted, "--json")[1])
+    _, out, err = run("search", "rain", tmp_path / "notes", *hosted, "--json")
+    found = json.loads(out)
     assert (len(found["hits"]), list(found["errors"])) == (1, ["dogs.txt"])
+    assert "2 contents, about 10 tokens of text, at an unknown price" in err
     server.reset()
     found = json.loads(run("search", "rain", tmp_path / "notes", *hosted, "--json")[1])
     assert (found["embedded"], len(found["hits"]), found["errors"]) == (1, 2, {})
@@ -67,6 +70,14 @@ def test_a_hosted_model_is_searched_evaluated_and_asked_again(run: Run, server: 
     assert code == 0
     assert "sentence to translation" in out
     assert "6 contents, about 12 tokens of text, at an unknown price" in err
+
+
+def test_a_folder_over_the_budget_is_not_sent(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("a note about rain\n" * 3000)
+    embedder = Embedder("gemini:gemini-embedding-2", base_url=server.url, price=Price(1e6))
+    with pytest.raises(LimitError, match="over the budget of 2.0 US dollars"):
+        Folder(tmp_path, embedder, None).update(agree=Choice("gemini:m", budget=2.0).agreement(embedder))
+    assert not server.requests
 
 
 def test_a_job_over_the_budget_or_refused_by_its_owner_is_not_sent(

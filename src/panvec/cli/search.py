@@ -80,7 +80,7 @@ def _search(
     vector = embedder.embed(content, task="search query")[0]
     collection = Folder(folder, embedder, None if no_cache else default_cache())
     with progress_bar() as progress:
-        embedded = collection.update(progress, again=refresh)
+        embedded = collection.update(progress, again=refresh, agree=choice.agreement(embedder))
     return collection, collection.search(vector, count=count, kind=kind), embedded
 
 

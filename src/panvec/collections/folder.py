@@ -53,18 +53,26 @@ class Folder:
         self.entries, note = self._store.load()
         self.notes: list[str] = [note] if note else []
 
-    def update(self, progress: Callable[[int, int, str], None] | None = None, *, again: bool = False) -> int:
+    def update(
+        self,
+        progress: Callable[[int, int, str], None] | None = None,
+        *,
+        again: bool = False,
+        agree: Callable[[list[Path]], None] | None = None,
+    ) -> int:
         """Embed what is new or changed, forget what is gone; the number of files embedded.
 
         A file that cannot be embedded keeps its error and does not stop the others. What is done is saved every
         20 seconds and when an interrupt ends it, and the next update goes on from there. `progress` is told files
-        done, files in all, and the file at work.
+        done, files in all, and the file at work. `agree` is asked once which files will be embedded, and may raise.
         """
         found = {str(path.relative_to(self.root)): path for path in media_files(self.root)}
         gone = set(self.entries) - set(found)
         for name in gone:
             del self.entries[name]
         stale = [name for name, path in found.items() if again or self._is_stale(name, path)]
+        if agree and stale:
+            agree([found[name] for name in stale])
         try:
             self._embed_all(stale, found, progress)
         finally:
