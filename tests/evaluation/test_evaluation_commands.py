@@ -95,7 +95,7 @@ def test_mteb_on_pictures_sounds_and_videos_at_every_size(run: Run, tmp_path: Pa
         for dim in (384, 64)
         for precision in ("float32", "binary")
     }
-    assert found["images", "few-shot classification", "accuracy", 384, "float32"] == 1
+    assert found["images", "few-shot classification", "accuracy", 384, "float32"] >= 0.75
     assert len({found["images", "clustering", "v_measure", 64, precision] for precision in ("float32", "binary")}) == 2
     assert "videos  clustering               v_measure" in out
     assert run("report", tmp_path / "d.json", "--out", tmp_path / "d.html")[0] == 0

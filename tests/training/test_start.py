@@ -62,7 +62,7 @@ def test_names_in_a_crowd_are_told_apart_when_a_guess_is_spread_over_them() -> N
     """A thousand names vary most in what forty share; a guess gives the right one a twentieth, and all a share of the rest."""
     generator = torch.Generator().manual_seed(0)
     crowd = torch.randn(25, 96, generator=generator).repeat_interleave(40, 0)
-    names = crowd + 0.2 * torch.randn(1000, 96, generator=generator)
+    names = crowd + 0.3 * torch.randn(1000, 96, generator=generator)
     names = names - names.mean(0)
     guesses = torch.rand(1000, 1000, generator=generator)
     guesses = 0.95 * guesses / guesses.sum(1, keepdim=True) + 0.05 * torch.eye(1000)
@@ -75,4 +75,4 @@ def test_names_in_a_crowd_are_told_apart_when_a_guess_is_spread_over_them() -> N
     own = (vectors @ names.T).diagonal()
     assert ((vectors @ names.T).fill_diagonal_(-torch.inf).max(1).values < own).float().mean() > 0.99
     assert right(vectors) > 0.9
-    assert right(names) < 0.6
+    assert right(names) < 0.8
