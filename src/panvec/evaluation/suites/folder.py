@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from mteb.abstasks.clustering import AbsTaskClustering
 from mteb.abstasks.sts import AbsTaskSTS
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
+from sklearn.exceptions import UndefinedMetricWarning
 
 from panvec.evaluation.data import DataSet, Selection, read_data
 from panvec.evaluation.rows import Labelled, Pair
@@ -61,12 +63,13 @@ def evaluate_with_mteb(folder: Path, encoder: MtebEncoder, selection: Selection)
     Raises:
         InputError, MediaError: as `read_data`.
     """
-    return [
-        score
-        for data in read_data(folder, selection)[0]
-        for task in tasks_of(data, selection.seed)
-        for score in _scores(data, task, encoder)
-    ]
+    with warnings.catch_warnings(action="ignore", category=UndefinedMetricWarning):  # of a class never guessed
+        return [
+            score
+            for data in read_data(folder, selection)[0]
+            for task in tasks_of(data, selection.seed)
+            for score in _scores(data, task, encoder)
+        ]
 
 
 def tasks_of(data: DataSet, seed: int) -> Iterator[Any]:
