@@ -28,8 +28,8 @@ Changes = dict[str, Any]
 VARIANTS: dict[str, Changes] = {
     "the recipe": {},
     "no soup: the last checkpoint": {"soup": None},
-    "skips begin at nothing": {"model.ridge": 1e12, "model.class_weight": 0.0, "model.class_gain": 1e-3},
-    "no class names": {"model.class_weight": 0.0, "model.class_gain": 1e-3, "stages.0.mixture.classes": None},
+    "skips begin at nothing": {"model.ridge": 1e12, "model.class_weight": 0.0, "model.class_gain": 0.0},
+    "no class names": {"model.class_weight": 0.0, "model.class_gain": 0.0, "stages.0.mixture.classes": None},
     "class probabilities weigh a third at the start": {"model.class_gain": 6.0},
     "names in English only": {"sources.tuxpaint.only.language": ["en"]},
     "no texts among the negatives": {"tasks.photos.others": None},

@@ -208,6 +208,8 @@ class Training:
             for name in asking:
                 pairs = pictured(self.pairs[name], unseen=unseen) if tasks[name].pictured else self.pairs[name]
                 self.pairs[name] = [*pairs, *(imagined if tasks[name].classes else ())]
+                if not self.pairs[name]:
+                    raise InputError(f"task {name}: pictured, but no medium of it is labelled with a class of the vision tower")
 
     def _begin(self) -> None:
         if checkpoint.steps(self.place.run):

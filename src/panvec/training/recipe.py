@@ -42,10 +42,10 @@ class Model(_Part):
     ridge: Positive = 300.0
     """Strength of the ridge in the closed form."""
     class_weight: Annotated[float, Field(ge=0)] = 0.3
-    """What each class of the vision tower weighs there, beside a picture; 0 leaves class names out."""
+    """What a made-up picture of each class of the vision tower weighs there, beside a real one; 0 leaves them out."""
     unseen_classes: tuple[str, ...] = ()
     """Names of classes of the vision tower that are kept out of all training, so that pictures of them are a fair test."""
-    class_gain: Positive = 0.4
+    class_gain: Annotated[float, Field(ge=0)] = 0.4
     """How far the tower's class probabilities move a photo at the start, as a share of what its features do."""
 
 

@@ -67,14 +67,14 @@ def declare_operators() -> None:
 
 
 def _declare() -> None:
-    from torch.library import Library
+    import torch
 
     if _HELD:
         return
     try:
         import torchvision  # type: ignore[import-untyped,unused-ignore]  # noqa: F401
     except RuntimeError:
-        library = Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
             library.define(name + _BOXES)
         _HELD.append(library)
