@@ -9,7 +9,6 @@ import pytest
 from command import Run
 from folders import (
     COLOURS,
-    Calls,
     Constant,
     Planted,
     Shy,
@@ -18,7 +17,6 @@ from folders import (
     picture,
     pictured,
     spoken,
-    tone,
     write_rows,
 )
 
@@ -122,32 +120,6 @@ def test_everything_is_embedded_once(tmp_path: Path) -> None:
     assert "red.png" in planted.asked
     assert "a plain + red.png" in planted.asked
     assert "video (2, 48, 48, 3) [[255, 0, 0], [0, 128, 0]]" in planted.asked
-
-
-def test_media_are_decoded_once_a_run(embedder: Embedder, tmp_path: Path, media: Path) -> None:
-    rows = []
-    for number in range(70):
-        picture(tmp_path / "c/images" / f"{number}.png", f"rgb({number}, 9, 9)")
-        captions = [f"number {number} of all"] + ["red"] * (number > 2)
-        rows.append({"image": f"{number}.png", "captions": captions, "label": number % 2})
-    write_rows(tmp_path / "c/captions.jsonl", rows)
-    for name, hz in (("low", 110), ("high", 3000)):
-        tone(tmp_path / "s/audio" / f"{name}.wav", hz)
-    write_rows(
-        tmp_path / "s/captions.jsonl", [{"audio": f"{n}.wav", "captions": [f"a {n} tone", "a tone"]} for n in ("low", "high")]
-    )
-    for kind, names in {
-        "video": ("sunset-hills.mov", "big-rabbit.mp4"),
-        "document": ("radio-history.pdf", "pancakes.md"),
-    }.items():
-        rows = [{kind: str(media / name), "captions": [f"it is {name}", "a thing"], "label": name} for name in names]
-        write_rows(tmp_path / kind / "captions.jsonl", rows)
-    with Calls("read_image", "log_mel", "video._opened", "document._pages") as calls:
-        tasks = {score.task for score in evaluate_local(tmp_path, embedder).scores}
-    for kind in ("image", "audio", "video", "document"):
-        assert f"half caption + {kind} to other captions" in tasks
-    assert {"video by class name", "document by class name"} <= tasks
-    assert calls.counts == {"read_image": 70, "log_mel": 3, "video._opened": 2, "document._pages": 2}
 
 
 def test_the_mixed_pool_and_half_captions_equal_plain_loops(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def _result(file: Path) -> dict[str, Any]:
 
 
 def _write(out: Path, result: dict[str, Any]) -> None:
-    from panvec.evaluation.files import write_text
+    from panvec.files import write_text
 
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 

@@ -133,8 +133,8 @@ def _agree(choice: Choice, planned: "list[Planned]", price: "Price | None") -> N
 def _run(
     name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str], out: Path | None, as_json: bool
 ) -> None:
-    from panvec.evaluation.files import write_text
     from panvec.evaluation.suites.run import run, suite_of
+    from panvec.files import write_text
 
     report = run(suite_of(name), encoder, results, data=data, only=only, say=lambda task: say(f"running {task}"))
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)

@@ -13,6 +13,7 @@ from typing import Any
 
 from panvec.data.pairs import FILE, Pair, read_pairs
 from panvec.errors import InputError
+from panvec.files import write_text
 
 CARD, PAGE = "card.json", "card.md"
 
@@ -113,8 +114,8 @@ def make_card(
 
 def write_card(folder: Path, card: Card) -> None:
     """Write `card.json`, and `card.md` for people."""
-    _replace(folder / CARD, json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n")
-    _replace(folder / PAGE, rendered(card))
+    write_text(folder / CARD, json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / PAGE, rendered(card))
 
 
 def read_card(folder: Path) -> Card:
@@ -209,9 +210,3 @@ def _modalities(side: tuple[tuple[str, str], ...]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)

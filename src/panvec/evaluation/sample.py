@@ -12,6 +12,7 @@ from panvec.errors import InputError
 from panvec.evaluation.compare import Difference, compare, left_out
 from panvec.evaluation.local import Report, evaluate_local
 from panvec.evaluation.vectors import PRECISIONS, Progress
+from panvec.files import write_text
 from panvec.models.embedder import Embedder
 
 BASELINE = "baseline.json"
@@ -52,7 +53,7 @@ def record(folder: Path, report: Report) -> Path:
     kept["data"] = [{"name": data["name"], "sha256": data["sha256"]} for data in result["data"]]
     lines = ",\n".join(f"  {json.dumps(score, ensure_ascii=False)}" for score in kept.pop("scores"))
     head = json.dumps(kept, indent=1, ensure_ascii=False).removesuffix("\n}")
-    (folder / BASELINE).write_text(f'{head},\n "scores": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    write_text(folder / BASELINE, f'{head},\n "scores": [\n{lines}\n ]\n}}\n')
     return folder / BASELINE
 
 

@@ -25,6 +25,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from panvec.data.pairs import Pair, Side
 from panvec.errors import InputError, PanvecError
+from panvec.files import write_text
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
 from panvec.training.classes import imagine_classes, pictured
@@ -116,9 +117,7 @@ class Training:
             return
         path = self.place.run / f"mined-{number}.json"
         if self.rank == 0 and (step == before or not path.exists()):
-            new = path.with_suffix(".new")
-            new.write_text(json.dumps({name: self._mine(name) for name in stage.mixture}), encoding="utf-8")
-            new.replace(path)
+            write_text(path, json.dumps({name: self._mine(name) for name in stage.mixture}))
         _wait()
         stored = json.loads(path.read_text(encoding="utf-8"))
         self.batches.mined = {

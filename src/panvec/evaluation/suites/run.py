@@ -6,6 +6,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -16,7 +17,6 @@ from mteb.cache.result_cache import ResultCache
 from mteb.results import TaskResult
 
 from panvec.errors import InputError, PanvecError
-from panvec.evaluation.files import read_lines, write_text
 from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
 from panvec.evaluation.suite_table import SUITES, Line, Suite
@@ -24,6 +24,7 @@ from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of
+from panvec.files import write_text
 from panvec.models.remote.cost import Amount, Estimate, Price
 
 Say = Callable[[str], None]
@@ -204,7 +205,7 @@ def _kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> tuple[TaskResu
         result = cache.load_task_result(name, encoder.mteb_model_meta)
     except (ValueError, KeyError):
         return None
-    runs = (run for run in reversed(read_lines(_settings_file(encoder, cache))) if run.get("task") == name)
+    runs = (run for run in reversed(_lines(_settings_file(encoder, cache))) if run.get("task") == name)
     settings = next(runs, None)
     if result is None or settings is None or result.get_missing_evaluations(task):
         return None
@@ -231,6 +232,15 @@ def _settings(encoder: MtebEncoder) -> dict[str, Any]:
     return {**encoder.embedder.settings, **sizes, **surroundings(("mteb", "datasets"))}
 
 
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file of lines, but for those that were cut off as they were written; none where it is not there."""
+    found = []
+    for line in file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [each for each in found if isinstance(each, dict)]
+
+
 def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: dict[str, Any]) -> None:
     settings = {
         "task": task.metadata.name,
@@ -240,7 +250,7 @@ def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: 
         **found,
     }
     file = _settings_file(encoder, cache)
-    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*read_lines(file), settings])
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*_lines(file), settings])
     write_text(file, "".join(lines))
 
 
