@@ -13,9 +13,11 @@ from command import Run, runner
 from folders import captioned
 from hosted import Server
 
-from panvec import Embedder, ModelError
+from panvec import Embedder, ModelError, PanvecError
+from panvec.evaluation import evaluate_local
 from panvec.evaluation.data import Selection
 from panvec.evaluation.robustness import evaluate_robustness
+from panvec.evaluation.vectors import Vectors
 from panvec.models.remote.cost import Price
 
 pytest.importorskip("mteb", reason="needs panvec[eval]")
@@ -107,6 +109,35 @@ def test_robustness_leaves_out_what_is_refused_and_fails_with_the_service(server
     server.reset("ok", 503)
     with pytest.raises(ModelError, match="503"):
         evaluate_robustness(docci, embedder, Selection())
+
+
+@pytest.mark.parametrize("failure", [401, 429, "budget"])
+def test_local_data_have_no_score_where_the_service_fails_and_the_next_run_does(
+    server: Server, docci: Path, failure: int | str
+) -> None:
+    options = {"price": Price(0.0, image=0.1), "budget": 0.5} if failure == "budget" else {}
+    embedder = encoder(server, **options).embedder
+    vectors = Vectors(embedder)
+    server.reset("ok" if failure == "budget" else failure)
+    with pytest.raises(PanvecError, match=r"over the budget of 0\.5" if failure == "budget" else str(failure)):
+        evaluate_local(docci, embedder, vectors=vectors)
+    assert (len(vectors), vectors.failures) == (0, {})
+    server.reset(refuses="no colour at all")
+    report = evaluate_local(docci, encoder(server).embedder)
+    assert ["no colour at all" in name for name in report.failures] == [True] * len(report.failures)
+    assert report.failures, "what the model refuses is still a miss"
+
+
+@pytest.mark.parametrize("arguments", [("local",), ("sample", "--data"), ("sample", "--record", "--data")])
+def test_a_failing_service_ends_the_command_and_leaves_no_file(
+    server: Server, command: Run, docci: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    server.reset(400, "ok", *[403] * 9)
+    model = ("--model", "gemini:gemini-embedding-2", "--base-url", server.url, "--yes")
+    code, out, err = command("eval", *arguments, docci, *model, "--out", tmp_path / "out.json")
+    assert (code, out) == (1, "")
+    assert "403" in err
+    assert [*tmp_path.glob("*.json"), *docci.glob("*.json")] == []
 
 
 @pytest.mark.parametrize("kind", ["suite", "sample", "robustness"])

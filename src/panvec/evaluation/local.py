@@ -86,7 +86,8 @@ def evaluate_local(
     Raises:
         InputError: no row is chosen, an unknown dimension, a wrong template.
         MediaError: no data, or a row that cannot be understood.
-        ModelError: nothing at all can be embedded.
+        ModelError: nothing at all can be embedded, or the service of a hosted model failed.
+        LimitError: the budget of a hosted model is spent.
     """
     began = time.monotonic()
     dims = _dims(embedder, dims)

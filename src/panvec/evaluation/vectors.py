@@ -19,6 +19,7 @@ from panvec.content import Audio, Content, Document, Image, Limits, Medium, Text
 from panvec.errors import InputError, ModelError, PanvecError
 from panvec.media.image import RGB, read_image
 from panvec.models.embedder import Embedder, Vector, shorten
+from panvec.models.remote.service import of_service
 
 Kind: TypeAlias = Literal["image", "audio", "video", "document"]
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -146,7 +147,8 @@ class Vectors:
         """Embed those of `items` that are new, in chunks.
 
         Raises:
-            ModelError: not one of them can be embedded.
+            ModelError: not one of them can be embedded, or the service of a hosted model failed.
+            LimitError: the budget of a hosted model is spent.
         """
         new = [item for item in dict.fromkeys(items) if item not in self._known]
         done = 0
@@ -203,12 +205,14 @@ class Vectors:
             return ModelError(f"the embedder failed with {type(error).__name__}: {error}")
 
     def _keep(self, item: Item, row: Any) -> None:
-        self._known[item] = None
         try:
             if isinstance(row, PanvecError):
                 raise row
             self._known[item] = shorten(np.asarray(row, np.float32), self.embedder.dims[0])
         except PanvecError as error:
+            if of_service(error):
+                raise
+            self._known[item] = None
             self.failures[name_of(item)] = str(error)
 
 
