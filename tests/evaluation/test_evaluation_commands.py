@@ -1,6 +1,7 @@
 """`panvec eval` and `panvec report` from the command line, with the model of the session."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,10 @@ def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path
     assert "15 tasks, about " in out
     assert "unknown" not in out
     code, out, _ = run("eval", "zero-shot-fields", "--dry-run", "--results", tmp_path / "r")
-    assert "5 tasks, about 0.0 GB + 5 of unknown size" in out
+    assert "5 tasks, 2 of unknown size from huggingface.co" in out
+    assert re.search("MicroVQAI2TRetrieval +hit_rate_at_5 +size unknown +jmhb/microvqa@main, not pinned", out)
+    assert re.search("ArtCapI2TRetrieval +hit_rate_at_5 +size unknown +ArtCap, from a folder .--data.", out)
+    assert re.search("AstroLLaVAI2TRetrieval .* UniverseTBD/AstroLLaVA_convos@35722ab3c19c *\n", out)
     code, out, _ = run("eval", "code", "--dry-run", "--json", "--results", tmp_path / "r")
     assert len(json.loads(out)) == 12
     captioned(tmp_path / "data/DOCCI")

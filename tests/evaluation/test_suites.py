@@ -26,7 +26,8 @@ from panvec.evaluation.suite_table import SUITES  # noqa: E402
 from panvec.evaluation.suites.captions import SOURCES, caption_task, own_task  # noqa: E402
 from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
 from panvec.evaluation.suites.intervals import of_mean  # noqa: E402
-from panvec.evaluation.suites.run import SETTINGS, plan, run, suite_of, tasks_of  # noqa: E402
+from panvec.evaluation.suites.kept import SETTINGS  # noqa: E402
+from panvec.evaluation.suites.run import plan, run, suite_of, tasks_of  # noqa: E402
 from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
 from panvec.tasks import Task  # noqa: E402
 

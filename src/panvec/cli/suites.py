@@ -98,12 +98,19 @@ def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None
     if as_json:
         print(json.dumps([asdict(each) for each in planned], indent=2))
         return
-    rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), f"{p.source}@{p.revision[:12]}") for p in planned]
+    rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), _origin(p)) for p in planned]
     show(table(("task", "metric", "about MB", "from the hub"), rows))
-    sizes = list({p.source: p.bytes for p in planned if not p.done}.values())
-    unknown = f" + {sizes.count(None)} of unknown size" if None in sizes else ""
-    known = sum(size for size in sizes if size is not None) / 1e9
-    print(f"{len(planned)} tasks, about {known:.1f} GB{unknown} from huggingface.co (estimated)")
+    sizes = list({p.source: p.bytes for p in planned if p.revision and not p.done}.values())
+    known = [size for size in sizes if size is not None]
+    about = f"about {sum(known) / 1e9:.1f} GB" if known or not sizes else ""
+    unknown = f"{len(sizes) - len(known)} of unknown size" if len(known) < len(sizes) else ""
+    print(f"{len(planned)} tasks, {' + '.join(filter(None, (about, unknown)))} from huggingface.co (estimated)")
+
+
+def _origin(planned: "Planned") -> str:
+    if not planned.revision:
+        return f"{planned.source}, from a folder (--data)"
+    return f"{planned.source}@{planned.revision[:12]}{'' if planned.pinned else ', not pinned'}"
 
 
 def _left(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str]) -> "list[Planned]":
@@ -144,6 +151,9 @@ def _run(
         print(text)
     else:
         show(table(("", "metric", "%", "95 %", "not embedded", "published, the same protocol"), _rows(report)))
+    for read in report.data:
+        if not read["pinned"]:
+            say(f"not pinned: {read['name']} was read from {read['path']} at {read['revision']}")
     for task, reason in report.failed.items():
         say(f"not run: {task}: {reason}")
     if report.failed:
@@ -164,7 +174,7 @@ def _rows(report: "SuiteReport") -> list[tuple[str, ...]]:
 
 
 def _megabytes(size: int | None) -> str:
-    return "unknown" if size is None else f"{size / 1e6:,.0f}"
+    return "size unknown" if size is None else f"{size / 1e6:,.0f}"
 
 
 def show(lines: "Table") -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -16,6 +17,7 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from panvec.errors import InputError
 from panvec.evaluation.data import Selection, read_data
 from panvec.evaluation.rows import Captioned
+from panvec.evaluation.suites.recipes import LAYOUT, read_recipes
 
 Direction: TypeAlias = Literal["t2i", "i2t"]
 _FORMAT = "a data folder (docs/evaluation.md) with image and captions"
@@ -27,10 +29,12 @@ class Source:
 
     Attributes:
         hub: the data set on the Hugging Face hub; "" where there is none.
+        revision: a commit of it; a branch is no pin.
         image: the column of the image, or of a list of them.
         texts: the columns of the texts, each a text or a list of them.
         items: about how many images.
         gigabytes: about how much is fetched; 0 is not known.
+        recipes: which texts of Recipe1M's own files, which are read instead of a data folder.
     """
 
     name: str
@@ -43,6 +47,12 @@ class Source:
     items: int = 0
     gigabytes: float = 0.0
     licence: str = "not specified"
+    recipes: str = ""
+
+    @property
+    def folder(self) -> str:
+        """What its folder is called."""
+        return "Recipe1M" if self.recipes else self.name
 
 
 SOURCES: dict[str, Source] = {
@@ -84,13 +94,14 @@ SOURCES: dict[str, Source] = {
             "https://arxiv.org/abs/2504.08583",
             split="train",
             hub="UniverseTBD/AstroLLaVA_convos",
+            revision="35722ab3c19c8831e4e0bb17afa64edaf605d0e6",  # as github.com/crimsonKn1ght/astraq-vl pins it
             texts=("caption",),
             items=29_783,
             licence="cc-by-sa-4.0",
         ),
         Source("ArtCap", "https://doi.org/10.1109/TCSS.2022.3223539", items=3_606),
-        Source("Recipe1MIngredients", "http://im2recipe.csail.mit.edu"),
-        Source("Recipe1MInstructions", "http://im2recipe.csail.mit.edu"),
+        Source("Recipe1MIngredients", "http://im2recipe.csail.mit.edu", recipes="ingredients"),
+        Source("Recipe1MInstructions", "http://im2recipe.csail.mit.edu", recipes="instructions"),
     )
 }
 
@@ -102,7 +113,7 @@ def own_task(name: str, folder: Path | None) -> AbsTaskRetrieval | None:
         ending = f"{direction.upper()}Retrieval"
         source = SOURCES.get(name.removesuffix(ending))
         if source is not None and name.endswith(ending):
-            return caption_task(source, direction, None if folder is None else folder / source.name)
+            return caption_task(source, direction, None if folder is None else folder / source.folder)
     return None
 
 
@@ -112,17 +123,28 @@ def caption_task(source: Source, direction: Direction, folder: Path | None = Non
     Args:
         source: the hub's data, where `folder` is None or not there.
         direction: what finds what. A text is a query as often as it is written, and a candidate once.
-        folder: a data folder whose rows have an image and captions.
+        folder: a data folder whose rows have an image and captions, or that of Recipe1M's files.
     """
     name = f"{source.name}{direction.upper()}Retrieval"
-    kind = type(name, (CaptionTask,), {"metadata": _metadata(source, name, direction)})
+    folder = folder if folder is not None and folder.is_dir() else None
+    revision = source.revision if source.hub and folder is None else ""
+    kind = type(name, (CaptionTask,), {"metadata": _metadata(source, name, direction, revision)})
     task: CaptionTask = kind()
     task.source, task.direction, task.folder = source, direction, folder
     return task
 
 
+@dataclass(frozen=True)
+class Read:
+    """Images (not decoded), the texts of each, and what they are: the commit of the hub, else a SHA-256 over the rows."""
+
+    images: datasets.Dataset
+    texts: list[list[str]]
+    revision: str
+
+
 class CaptionTask(AbsTaskRetrieval):
-    """Retrieval between images and texts; made by `caption_task`."""
+    """Retrieval between images and texts; made by `caption_task`. Once read, the revision of its metadata is what was read."""
 
     source: Source
     direction: Direction
@@ -133,37 +155,48 @@ class CaptionTask(AbsTaskRetrieval):
         if self.data_loaded:
             return
         split = self.metadata.eval_splits[0]
-        images, texts = self._read()
-        self.dataset = {"default": {split: _retrieval(images, texts, self.direction)}}
+        read = self._read()
+        self.metadata.dataset["revision"] = read.revision
+        self.dataset = {"default": {split: _retrieval(read.images, read.texts, self.direction)}}
         self.data_loaded = True
 
-    def _read(self) -> tuple[datasets.Dataset, list[list[str]]]:
-        if self.folder is not None and self.folder.is_dir():
-            return _of_folder(self.folder)
+    def _read(self) -> Read:
+        if self.folder is not None:
+            return _of_recipes(self.folder, self.source.recipes) if self.source.recipes else _of_folder(self.folder)
         if not self.source.hub:
+            form = LAYOUT if self.source.recipes else f"make {_FORMAT} of it"
             raise InputError(
-                f"{self.source.name} is on no hub: get it from {self.source.reference}, make {_FORMAT} of it, and give the "
-                f"folder above it with --data; it must be called {self.source.name}"
+                f"{self.source.name} is on no hub: get it from {self.source.reference}, {form}, and give the folder above it "
+                f"with --data; it must be called {self.source.folder}"
             )
         return _of_hub(self.source)
 
 
-def _of_folder(folder: Path) -> tuple[datasets.Dataset, list[list[str]]]:
+def _of_folder(folder: Path) -> Read:
     captions: dict[Path, list[str]] = defaultdict(list)
-    for data in read_data(folder, Selection())[0]:
+    sets = read_data(folder, Selection())[0]
+    for data in sets:
         for row in data.rows:
             if isinstance(row, Captioned) and row.medium.kind == "image":
                 captions[row.medium.path] += row.captions
     if not captions:
         raise InputError(f"{folder} holds no images with captions: it needs {_FORMAT}")
-    return _images([{"bytes": None, "path": str(path)} for path in captions]), list(captions.values())
+    digest = hashlib.sha256("".join(data.sha256 for data in sets).encode()).hexdigest()
+    return Read(_files(captions), list(captions.values()), digest)
 
 
-def _of_hub(source: Source) -> tuple[datasets.Dataset, list[list[str]]]:
-    rows = datasets.load_dataset(source.hub, split=source.split, revision=source.revision)
-    rows = _undecoded(rows, source.image)
+def _of_recipes(folder: Path, field: str) -> Read:
+    recipes, digest = read_recipes(folder, field)
+    return Read(_files(recipes), [[text] for text in recipes.values()], digest)
+
+
+def _of_hub(source: Source) -> Read:
+    """The hash of a builder of the hub is the commit that a branch stood at when it was read."""
+    builder = datasets.load_dataset_builder(source.hub, revision=source.revision)
+    builder.download_and_prepare()
+    rows = _undecoded(builder.as_dataset(split=source.split), source.image)
     found = [(image, texts) for row in rows for image in _first(row[source.image]) if (texts := _texts(source, row))]
-    return _images([image for image, _ in found]), [texts for _, texts in found]
+    return Read(_images([image for image, _ in found]), [texts for _, texts in found], str(builder.hash))
 
 
 def _undecoded(rows: datasets.Dataset, column: str) -> datasets.Dataset:
@@ -180,6 +213,10 @@ def _first(value: Any) -> list[Any]:
 def _texts(source: Source, row: dict[str, Any]) -> list[str]:
     values = [row[column] if isinstance(row[column], list) else [row[column]] for column in source.texts]
     return [text for texts in values for text in texts if text and text.strip()]
+
+
+def _files(paths: Iterable[Path]) -> datasets.Dataset:
+    return _images([{"bytes": None, "path": str(path)} for path in paths])
 
 
 def _images(stored: list[dict[str, Any]]) -> datasets.Dataset:
@@ -203,18 +240,18 @@ def _retrieval(images: datasets.Dataset, texts: list[list[str]], direction: Dire
     return RetrievalSplitData(queries=images, corpus=corpus, relevant_docs=relevant, top_ranked=None)
 
 
-def _table(rows: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> datasets.Dataset:
+def _table(rows: Iterable[tuple[str, str]]) -> datasets.Dataset:
     pairs = list(rows)
     return datasets.Dataset.from_dict({"id": [place for place, _ in pairs], "text": [text for _, text in pairs]})
 
 
-def _metadata(source: Source, name: str, direction: Direction) -> TaskMetadata:
+def _metadata(source: Source, name: str, direction: Direction, revision: str) -> TaskMetadata:
     arrow = "Texts to images" if direction == "t2i" else "Images to texts"
     return TaskMetadata(
         name=name,
         description=f"{arrow} of {source.name}, each image with all of its texts.",
         reference=source.reference,
-        dataset={"path": source.hub or source.name, "revision": source.revision},
+        dataset={"path": source.hub or source.name, "revision": revision},
         type="Any2AnyRetrieval",
         category=direction,
         modalities=["text", "image"],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, cast
 
 import mteb
 from mteb.cache.result_cache import ResultCache
-from mteb.results import TaskResult
 
 from panvec.errors import InputError, PanvecError
 from panvec.evaluation.published import published
@@ -23,26 +21,31 @@ from panvec.evaluation.suite_table import SUITES, Line, Suite
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
+from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of
-from panvec.files import write_text
 from panvec.models.remote.cost import Amount, Estimate, Price
 
 Say = Callable[[str], None]
-SETTINGS = "panvec_settings.jsonl"
-"""Beside mteb's result files of a model: a line for each run of a task, with what is needed to repeat it."""
 _SEED = 42
 """mteb's own, of every draw in its tasks."""
+_COMMIT = re.compile("[0-9a-f]{7,40}")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A task of a suite, what it would fetch, and what of it would be embedded; None where mteb has no statistics."""
+    """A task of a suite, what it would fetch, and what of it would be embedded; None where that is not known.
+
+    Attributes:
+        revision: of the data set on the hub; "" of a folder.
+        pinned: whether that is a commit, which stays what it is.
+    """
 
     line: str
     task: str
     metric: str
     source: str
     revision: str
+    pinned: bool
     bytes: int | None
     done: bool
     contents: int
@@ -68,10 +71,15 @@ class Figure:
 
 @dataclass(frozen=True)
 class SuiteReport:
-    """The figures of a suite, what is needed to get them again, and the tasks that could not be run, with the reason."""
+    """The figures of a suite, what is needed to get them again, and the tasks that could not be run, with the reason.
+
+    Attributes:
+        data: of each task that has been run, the data set, the revision that was read, and whether it is pinned.
+    """
 
     suite: Suite
     settings: dict[str, Any]
+    data: list[dict[str, Any]]
     figures: list[Figure]
     failed: dict[str, str]
     folder: Path
@@ -84,6 +92,7 @@ class SuiteReport:
             "model": self.settings["model"],
             "space_id": self.settings["space_id"],
             "results": str(self.folder),
+            "data": self.data,
             "figures": [_figure(figure) for figure in self.figures],
             "failed": self.failed,
             "settings": self.settings,
@@ -111,8 +120,9 @@ def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = N
             line.metric if line.metric != "main_score" else task.metadata.main_score,
             task.metadata.dataset["path"],
             task.metadata.dataset["revision"],
+            _pinned(task),
             bytes_of(task),
-            _kept(task, encoder, cache) is not None,
+            read_kept(task, encoder, cache) is not None,
             contents_of(task),
             amount_of(task),
         )
@@ -158,8 +168,13 @@ def run(
         reason = _run(tasks[name], [line.metric for line in suite.lines], encoder, cache)
         if reason:
             failed[name] = reason
-    figures = [_read(suite, line, encoder, cache, data) for line in suite.lines]
-    return SuiteReport(suite, _settings(encoder), figures, failed, folder)
+    kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
+    figures = [_read(suite, line, kept, data) for line in suite.lines]
+    sets = [
+        {"name": name, **found.settings["dataset"], "pinned": found.settings.get("pinned", True)}
+        for name, found in kept.items()
+    ]
+    return SuiteReport(suite, _settings(encoder), sets, figures, failed, folder)
 
 
 def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
@@ -170,11 +185,15 @@ def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
         return [own_task(name, data) or mteb.get_task(name) for name in line.tasks]
 
 
+def _pinned(task: Any) -> bool:
+    return _COMMIT.fullmatch(task.metadata.dataset["revision"]) is not None
+
+
 def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
     """Why a task could not be run; "" if it was, or had been."""
-    if _kept(task, encoder, cache) is not None:
+    if read_kept(task, encoder, cache) is not None:
         return ""
-    queries = QueryScores(task)
+    queries, pinned = QueryScores(task), _pinned(task)
     began, encoder.seconds = time.monotonic(), 0.0
     encoder.failures.clear()
     encoder.missing.clear()
@@ -190,26 +209,10 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     seconds = time.monotonic() - began
     intervals = queries.intervals(sorted({task.metadata.main_score, *metrics}), _SEED)
     missing = {"not_embedded": dict(encoder.failures), "not_embedded_count": len(encoder.missing)}
-    found = {"seconds": round(seconds, 3), "intervals": intervals, **missing}
-    _write_settings(task, encoder, cache, found)
+    found = {"pinned": pinned, "seconds": round(seconds, 3), "intervals": intervals, **missing}
+    times = {"seconds_in_model": round(encoder.seconds, 3)}
+    write_kept(task, encoder, cache, {"dataset": dict(task.metadata.dataset), **_settings(encoder), **times, **found})
     return ""
-
-
-def _kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> tuple[TaskResult, dict[str, Any]] | None:
-    """What a run of a task that came to its end has written: mteb's result and our settings.
-
-    None where one of them is missing, cut off or without a subset: the task was never run, or the run was killed.
-    """
-    name = task.metadata.name
-    try:
-        result = cache.load_task_result(name, encoder.mteb_model_meta)
-    except (ValueError, KeyError):
-        return None
-    runs = (run for run in reversed(_lines(_settings_file(encoder, cache))) if run.get("task") == name)
-    settings = next(runs, None)
-    if result is None or settings is None or result.get_missing_evaluations(task):
-        return None
-    return result, settings
 
 
 def _reason(task: Any, error: Exception) -> str:
@@ -222,51 +225,24 @@ def _reason(task: Any, error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def _settings_file(encoder: MtebEncoder, cache: ResultCache) -> Path:
-    return Path(cache.get_task_result_path("task", encoder.mteb_model_meta)).parent / SETTINGS
-
-
 def _settings(encoder: MtebEncoder) -> dict[str, Any]:
     """What is needed to get a result of mteb's again."""
     sizes = {"dim": encoder.dim, "precision": encoder.precision, "seed": _SEED}
     return {**encoder.embedder.settings, **sizes, **surroundings(("mteb", "datasets"))}
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines, but for those that were cut off as they were written; none where it is not there."""
-    found = []
-    for line in file.read_text(encoding="utf-8", errors="replace").split("\n") if file.is_file() else ():
-        with suppress(ValueError):
-            found.append(json.loads(line))
-    return [each for each in found if isinstance(each, dict)]
-
-
-def _write_settings(task: Any, encoder: MtebEncoder, cache: ResultCache, found: dict[str, Any]) -> None:
-    settings = {
-        "task": task.metadata.name,
-        "dataset": dict(task.metadata.dataset),
-        **_settings(encoder),
-        "seconds_in_model": round(encoder.seconds, 3),
-        **found,
-    }
-    file = _settings_file(encoder, cache)
-    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*_lines(file), settings])
-    write_text(file, "".join(lines))
-
-
-def _read(suite: Suite, line: Line, encoder: MtebEncoder, cache: ResultCache, data: Path | None) -> Figure:
+def _read(suite: Suite, line: Line, kept: Mapping[str, Kept], data: Path | None) -> Figure:
     values: dict[str, float] = {}
     intervals: list[Interval] = []
     not_embedded = 0
     tasks = tasks_of(line, data)
     for task in tasks:
-        if kept := _kept(task, encoder, cache):
-            result, settings = kept
+        if found := kept.get(task.metadata.name):
             metric = task.metadata.main_score if line.metric == "main_score" else line.metric
-            values[task.metadata.name] = float(result.get_score(getter=itemgetter(metric)))
-            ends = settings.get("intervals", {}).get(metric)
+            values[task.metadata.name] = float(found.result.get_score(getter=itemgetter(metric)))
+            ends = found.settings.get("intervals", {}).get(metric)
             intervals += [(ends[0], ends[1])] if ends else []
-            not_embedded += settings.get("not_embedded_count", 0)
+            not_embedded += found.settings.get("not_embedded_count", 0)
     if len(values) < len(tasks):
         return Figure(suite.name, line, None, None, values, not_embedded)
     known = list(values.values())

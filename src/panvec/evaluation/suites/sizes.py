@@ -20,8 +20,10 @@ _FRAMES_A_FILM = 32
 
 
 def bytes_of(task: Any) -> int | None:
-    """An estimate for the evaluated splits (training splits of classification come on top); None if mteb has no statistics."""
+    """An estimate for the evaluated splits (training splits of classification come on top); None if it is not known."""
     if isinstance(task, CaptionTask):
+        if task.folder is not None:
+            return 0
         return int(task.source.gigabytes * 1e9) or None
     statistics = task.metadata.descriptive_stats
     return round(sum(map(_size, _nodes(statistics)))) or None if statistics else None
