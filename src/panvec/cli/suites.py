@@ -144,11 +144,10 @@ def _run(
     from panvec.files import write_text
 
     report = run(suite_of(name), encoder, results, data=data, only=only, say=lambda task: say(f"running {task}"))
-    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
     if out is not None:
-        write_text(out, text + "\n")
+        write_text(out, json.dumps(report.as_dict(items=True), indent=1, ensure_ascii=False) + "\n")
     if as_json:
-        print(text)
+        print(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
         show(table(("", "metric", "%", "95 %", "not embedded", "published, the same protocol"), _rows(report)))
     for read in report.data:

@@ -15,8 +15,10 @@ FLIPS = 10_000
 """Random sign flips of a p-value."""
 _CHOICES = ("where", "limit", "seed", "dev_share")
 """Settings that say which rows are scored."""
+Size: TypeAlias = tuple[int, str]
+"""Dim, precision."""
 Key: TypeAlias = tuple[str, str, str, int, str]
-"""Data, task, metric, dim, precision."""
+"""Data, task, metric, and the size: of a suite a task is the data, and one of its subsets the task."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,16 @@ def paired(first: Array, second: Array, seed: int = 0) -> tuple[float, float, fl
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 0) -> list[Difference]:
-    """Every score that two results (as `Report.as_dict(items=True)` writes them) share.
+    """Every score that two results (as `as_dict(items=True)` of a `Report` or a `SuiteReport` writes them) share.
+
+    A suite is run at one size of vectors: two are compared at the size of each, and the first's is told.
 
     Raises:
         InputError: they are of other data, or share no score with its items.
     """
     _check_data(first, second)
-    before, after = _scores(first), _scores(second)
+    size = _size(first)
+    before, after = _scores(first, size), _scores(second, size)
     shared = [key for key in before if key in after]
     if not shared:
         raise InputError("the two results share no score with its items: make both with --out, on the same data and dims")
@@ -76,8 +81,9 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 0) 
 
 def left_out(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """The names of the scores of the first result, of those with items, that the second lacks."""
-    there = _scores(second)
-    return [_name(key) for key in _scores(first) if key not in there]
+    size = _size(first)
+    there = _scores(second, size)
+    return [_name(key) for key in _scores(first, size) if key not in there]
 
 
 def _name(key: Key) -> str:
@@ -95,9 +101,19 @@ def _check_data(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
             raise InputError(f"{name} is {first[name]!r} in one result and {second[name]!r} in the other: use one for both")
 
 
-def _scores(result: Mapping[str, Any]) -> dict[Key, Array]:
+def _size(result: Mapping[str, Any]) -> Size | None:
+    """The one of a suite; None of a result that has several."""
+    return (result["settings"]["dim"], result["settings"]["precision"]) if result.get("kind") == "suite" else None
+
+
+def _scores(result: Mapping[str, Any], size: Size | None) -> dict[Key, Array]:
+    """The scores that have items; under `size` whatever their own is, where it is given."""
     scores = [score for score in result.get("scores", ()) if score.get("items")]
-    return {(s["data"], s["task"], s["metric"], s["dim"], s.get("precision", "float32")): np.array(s["items"]) for s in scores}
+    sizes = [size or (score["dim"], score.get("precision", "float32")) for score in scores]
+    return {
+        (score["data"], score["task"], score["metric"], *own): np.array(score["items"])
+        for score, own in zip(scores, sizes, strict=True)
+    }
 
 
 def _p(differences: Array, seed: int) -> float:

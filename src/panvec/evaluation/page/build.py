@@ -82,7 +82,22 @@ def _suite(name: str, results: Sequence[Result]) -> str:
         else ""
     )
     drawn = "<p>In brackets: the 95 % bootstrap interval over queries. Without brackets, mteb keeps no score of each item.</p>"
-    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{drawn}{note}\n"
+    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{drawn}{note}{_languages(results)}\n"
+
+
+def _languages(results: Sequence[Result]) -> str:
+    """For each language the mean over the subsets of multilingual tasks that are in it."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        for subset in (each for figure in result.content["figures"] for each in figure.get("subsets", ())):
+            for language in subset["languages"]:
+                values[language][result.name].append(subset["value"])
+    rows = [
+        [escape(language), str(max(map(len, own.values()))), *(_number(_mean_of(own.get(r.name)), 100) for r in results)]
+        for language, own in sorted(values.items())
+    ]
+    headings = [("language", ""), ("subsets", "n"), *((escape(result.name), "n") for result in results)]
+    return _folded(f"By language ({len(rows)})", _table(headings, rows)) if rows else ""
 
 
 def _fields(results: Sequence[Result]) -> str:
@@ -99,7 +114,7 @@ def _fields(results: Sequence[Result]) -> str:
 def _radar(axes: Sequence[str], series: dict[str, Any]) -> str:
     if len(axes) < 3:
         return ""
-    means = {name: [_mean(each[axis]) if each.get(axis) else None for axis in axes] for name, each in series.items()}
+    means = {name: [_mean_of(each.get(axis)) for axis in axes] for name, each in series.items()}
     chart = radar("scores by field", axes, means)
     return f"<section><h3>By field</h3>{chart}</section>"
 
@@ -280,6 +295,10 @@ def _figure(figure: dict[str, Any]) -> str:
 
 def _number(value: float | None, scale: float) -> str:
     return "" if value is None else f"{scale * value:.1f}"
+
+
+def _mean_of(values: Sequence[float] | None) -> float | None:
+    return _mean(values) if values else None
 
 
 def _mean(values: Sequence[float]) -> float:

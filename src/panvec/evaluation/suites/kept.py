@@ -1,10 +1,11 @@
-"""What a run of a task leaves in the folder of results: mteb's result, and our settings beside it."""
+"""What a run of a task leaves in the folder of results: mteb's result, and beside it our settings and the scores of queries."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mteb.cache.result_cache import ResultCache
 from mteb.results import TaskResult
 
 from panvec.evaluation.suites.encoder import MtebEncoder
+from panvec.evaluation.suites.queries import Ranked
 from panvec.files import write_text
 
 SETTINGS = "panvec_settings.jsonl"
@@ -24,6 +26,7 @@ class Kept:
 
     result: TaskResult
     settings: dict[str, Any]
+    ranked: list[Ranked]
 
 
 def read_kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Kept | None:
@@ -40,18 +43,27 @@ def read_kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Kept | Non
     settings = next(runs, None)
     if result is None or settings is None or result.get_missing_evaluations(task):
         return None
-    return Kept(result, settings)
+    return Kept(result, settings, [Ranked(**each) for each in _lines(_queries(task, encoder, cache))])
 
 
-def write_kept(task: Any, encoder: MtebEncoder, cache: ResultCache, settings: dict[str, Any]) -> None:
+def write_kept(task: Any, encoder: MtebEncoder, cache: ResultCache, settings: dict[str, Any], ranked: Sequence[Ranked]) -> None:
     """Write what belongs to the result that mteb has written. The settings come last: with them a run is at its end."""
+    _write_lines(_queries(task, encoder, cache), [asdict(each) for each in ranked])
     file = _folder(encoder, cache) / SETTINGS
-    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*_lines(file), {"task": task.metadata.name, **settings}])
-    write_text(file, "".join(lines))
+    _write_lines(file, [*_lines(file), {"task": task.metadata.name, **settings}])
+
+
+def _queries(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Path:
+    """A line for each subset that was ranked. mteb reads files that end in .json."""
+    return _folder(encoder, cache) / f"{task.metadata.name}.queries.jsonl"
 
 
 def _folder(encoder: MtebEncoder, cache: ResultCache) -> Path:
     return Path(cache.get_task_result_path("task", encoder.mteb_model_meta)).parent
+
+
+def _write_lines(file: Path, lines: Sequence[dict[str, Any]]) -> None:
+    write_text(file, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines))
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

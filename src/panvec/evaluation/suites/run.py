@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
@@ -20,8 +21,9 @@ from panvec.evaluation.settings import surroundings
 from panvec.evaluation.suite_table import SUITES, Line, Suite
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
-from panvec.evaluation.suites.intervals import Interval, QueryScores, of_mean
+from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
 from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
+from panvec.evaluation.suites.queries import QueryScores, with_items
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of
 from panvec.models.remote.cost import Amount, Estimate, Price
 
@@ -59,6 +61,7 @@ class Figure:
     Attributes:
         tasks: the value of each task that has been run.
         not_embedded: how many contents of these tasks could not be embedded, and count as missed.
+        subsets: the scores of tasks that have several subsets, such as languages.
     """
 
     suite: str
@@ -67,6 +70,7 @@ class Figure:
     interval: Interval | None
     tasks: dict[str, float]
     not_embedded: int = 0
+    subsets: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class SuiteReport:
 
     Attributes:
         data: of each task that has been run, the data set, the revision that was read, and whether it is pinned.
+        scores: of each task that ranks candidates, the value of each query, which a paired comparison needs.
     """
 
     suite: Suite
@@ -83,10 +88,12 @@ class SuiteReport:
     figures: list[Figure]
     failed: dict[str, str]
     folder: Path
+    scores: list[dict[str, Any]] = field(repr=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; published figures are in percent, under their own key."""
+    def as_dict(self, *, items: bool = False) -> dict[str, Any]:
+        """For JSON; published figures are in percent, under their own key. With the value of each query where `items`."""
         return {
+            **({"scores": self.scores} if items else {}),
             "kind": "suite",
             "suite": self.suite.name,
             "model": self.settings["model"],
@@ -117,7 +124,7 @@ def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = N
         Planned(
             line.name,
             task.metadata.name,
-            line.metric if line.metric != "main_score" else task.metadata.main_score,
+            _metric(line, task),
             task.metadata.dataset["path"],
             task.metadata.dataset["revision"],
             _pinned(task),
@@ -170,11 +177,9 @@ def run(
             failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
     figures = [_read(suite, line, kept, data) for line in suite.lines]
-    sets = [
-        {"name": name, **found.settings["dataset"], "pinned": found.settings.get("pinned", True)}
-        for name, found in kept.items()
-    ]
-    return SuiteReport(suite, _settings(encoder), sets, figures, failed, folder)
+    sizes = {"dim": encoder.dim, "precision": encoder.precision}
+    scores = [score | sizes for line in suite.lines for score in _scores(line, kept, data)]
+    return SuiteReport(suite, _settings(encoder), [_data(*found) for found in kept.items()], figures, failed, folder, scores)
 
 
 def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
@@ -193,7 +198,7 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     """Why a task could not be run; "" if it was, or had been."""
     if read_kept(task, encoder, cache) is not None:
         return ""
-    queries, pinned = QueryScores(task), _pinned(task)
+    queries, pinned = QueryScores(task, sorted({task.metadata.main_score, *metrics})), _pinned(task)
     began, encoder.seconds = time.monotonic(), 0.0
     encoder.failures.clear()
     encoder.missing.clear()
@@ -207,11 +212,11 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     except Exception as error:  # noqa: BLE001 - whatever one task of mteb's fails with, the others are run
         return _reason(task, error)
     seconds = time.monotonic() - began
-    intervals = queries.intervals(sorted({task.metadata.main_score, *metrics}), _SEED)
     missing = {"not_embedded": dict(encoder.failures), "not_embedded_count": len(encoder.missing)}
-    found = {"pinned": pinned, "seconds": round(seconds, 3), "intervals": intervals, **missing}
+    found = {"pinned": pinned, "seconds": round(seconds, 3), "intervals": intervals_of(queries.ranked, _SEED), **missing}
     times = {"seconds_in_model": round(encoder.seconds, 3)}
-    write_kept(task, encoder, cache, {"dataset": dict(task.metadata.dataset), **_settings(encoder), **times, **found})
+    settings = {"dataset": dict(task.metadata.dataset), **_settings(encoder), **times, **found}
+    write_kept(task, encoder, cache, settings, queries.ranked)
     return ""
 
 
@@ -234,20 +239,54 @@ def _settings(encoder: MtebEncoder) -> dict[str, Any]:
 def _read(suite: Suite, line: Line, kept: Mapping[str, Kept], data: Path | None) -> Figure:
     values: dict[str, float] = {}
     intervals: list[Interval] = []
+    subsets: list[dict[str, Any]] = []
     not_embedded = 0
     tasks = tasks_of(line, data)
     for task in tasks:
         if found := kept.get(task.metadata.name):
-            metric = task.metadata.main_score if line.metric == "main_score" else line.metric
+            metric = _metric(line, task)
+            subsets += _subsets(task, found, metric)
             values[task.metadata.name] = float(found.result.get_score(getter=itemgetter(metric)))
             ends = found.settings.get("intervals", {}).get(metric)
             intervals += [(ends[0], ends[1])] if ends else []
             not_embedded += found.settings.get("not_embedded_count", 0)
     if len(values) < len(tasks):
-        return Figure(suite.name, line, None, None, values, not_embedded)
+        return Figure(suite.name, line, None, None, values, not_embedded, subsets)
     known = list(values.values())
     interval = of_mean(known, intervals) if len(intervals) == len(known) else None
-    return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded)
+    return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded, subsets)
+
+
+def _scores(line: Line, kept: Mapping[str, Kept], data: Path | None) -> Iterator[dict[str, Any]]:
+    """Of the tasks of a line that were run: each subset's score with the value of each query, and that of all subsets."""
+    for task in tasks_of(line, data):
+        if found := kept.get(task.metadata.name):
+            metric = _metric(line, task)
+            for subset, items in with_items(found.ranked, metric):
+                yield {"data": task.metadata.name, "task": subset, "metric": metric, "items": items}
+
+
+def _subsets(task: Any, kept: Kept, metric: str) -> list[dict[str, Any]]:
+    """The scores of a task that has several subsets, each with its languages."""
+    found = [
+        {"task": task.metadata.name, "split": split, "subset": each["hf_subset"], "languages": each["languages"]}
+        | {"metric": metric, "value": each[metric]}
+        for split, scores in kept.result.scores.items()
+        for each in scores
+    ]
+    return found if len({each["subset"] for each in found}) > 1 else []
+
+
+def _data(name: str, kept: Kept) -> dict[str, Any]:
+    """What of the data was read. The hash is of its revision and of the names of the queries."""
+    settings = kept.settings
+    queries = [(each.split, each.subset, each.queries) for each in kept.ranked]
+    digest = hashlib.sha256(repr((settings["dataset"], queries)).encode()).hexdigest()
+    return {"name": name, **settings["dataset"], "pinned": settings.get("pinned", False), "sha256": digest}
+
+
+def _metric(line: Line, task: Any) -> str:
+    return str(task.metadata.main_score) if line.metric == "main_score" else line.metric
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
@@ -258,5 +297,6 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "interval": figure.interval,
         "tasks_measured": figure.tasks,
         "not_embedded": figure.not_embedded,
+        "subsets": figure.subsets,
         "published": [asdict(score) for score in beside],
     }
