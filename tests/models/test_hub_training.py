@@ -1,4 +1,4 @@
-"""recipes/embeddinggemma-2-lora.yaml, cut down to a tiny EmbeddingGemma 2 with random weights."""
+"""recipes/embeddinggemma-2-lora.yaml, cut down to tiny models with random weights: EmbeddingGemma 2, Qwen3-VL-Embedding."""
 
 from __future__ import annotations
 
@@ -57,6 +57,22 @@ def recipe(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def qwen_recipe(recipe: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for Qwen3-VL, which hears nothing: photos only, and its mergers in place of the connectors."""
+    given = yaml.safe_load(recipe.read_text())
+    given["hub"] |= {"model": str(models / "qwen3_vl"), "train": ["merger", "deepstack_merger_list"]}
+    given["hub"]["rates"] = {"0.model.visual": 0.1}
+    given |= {"name": "qwen3-vl-lora", "dims": [96, 64], "sources": {"flickr8k": given["sources"]["flickr8k"]}}
+    given["tasks"] = {
+        "photos": given["tasks"]["photos"] | {"query_prompt": "Retrieve what is asked for.", "positive_prompt": ""}
+    }
+    given["stages"][0]["mixture"] = {"photos": 1}
+    path = tmp_path_factory.mktemp("recipe") / "qwen.yaml"
+    path.write_text(yaml.safe_dump(given, sort_keys=False))
+    return path
+
+
 def begun(recipe: Path, data: Path, run: Path) -> Training:
     return Training(read_recipe(recipe), Place((data,), run, run / "cache", threads=2), Log(run, quiet=True))
 
@@ -94,6 +110,29 @@ def test_three_steps_train_adapters_and_connectors_and_nothing_else(
     again.learner.eval()
     made = again.learner(again.learner.prepare([(("text", "a red square"),)], ["title: none | text: "]))
     np.testing.assert_allclose(made[0].detach().numpy(), vectors[1], atol=1e-4)
+
+
+def test_three_steps_train_adapters_and_mergers_of_qwen3_vl_and_nothing_else(
+    qwen_recipe: Path, data: Path, models: Path, tmp_path: Path
+) -> None:
+    training = begun(qwen_recipe, data, tmp_path)
+    model = training.learner.model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    training.run()
+    training.log.end()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    kinds = {"lora": "lora_", "merger": ".merger.", "deepstack": ".deepstack_merger_list."}
+    assert {kind for kind, part in kinds.items() for name in moved if part in name} == set(kinds)
+    assert not [name for name in moved if not any(part in name for part in kinds.values())]
+    assert not [name for name in moved if "lora_" in name and ".visual." in name], "adapters are of the trunk"
+    losses = [row["loss"] for row in read_metrics(tmp_path)]
+    assert len(losses) == 3
+    assert np.isfinite(losses).all()
+
+    found = Embedder(release_run(training, tmp_path / "release").folder)
+    item = Image(np.full((48, 64, 3), 200, np.uint8))
+    vectors = [embedder.embed([item, "a red square"]) for embedder in (found, Embedder(models / "qwen3_vl"))]
+    assert all(float(a @ b) < 0.99999 for a, b in zip(*vectors, strict=True))
 
 
 def test_wrong_recipes_are_named(recipe: Path, data: Path, tmp_path: Path) -> None:
