@@ -86,12 +86,10 @@ def astrollava(folder: Path) -> tuple[list[bytes], list[list[str]]]:
     return [png(name) for name in NAMES], [[caption] for caption in captions]
 
 
-@pytest.mark.parametrize("make", [microvqa, astrollava])
-def test_data_of_the_hub(embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
-    name = {"microvqa": "MicroVQA", "astrollava": "AstroLLaVA"}[make.__name__]
-    images, texts = make(tmp_path / "hub")
-    monkeypatch.setitem(SOURCES, name, replace(SOURCES[name], hub=str(tmp_path / "hub")))
-    found, _ = score(embedder, f"{name}I2TRetrieval", tmp_path / "r")
+def test_astrollava_as_the_hub_stores_it(embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, texts = astrollava(tmp_path / "hub")
+    monkeypatch.setitem(SOURCES, "AstroLLaVA", replace(SOURCES["AstroLLaVA"], hub=str(tmp_path / "hub")))
+    found, _ = score(embedder, "AstroLLaVAI2TRetrieval", tmp_path / "r")
     assert found == pytest.approx(recall_at_5(embedder, [Image(image) for image in images], texts), abs=1e-4)
     assert 0.3 < found < 1
 
@@ -168,15 +166,18 @@ def test_what_is_pinned_and_what_would_be_fetched(embedder: Embedder, tmp_path: 
     }
 
 
-def test_results_tell_the_commit_that_a_branch_stood_at(tmp_path: Path) -> None:
-    microvqa(tmp_path / "repository")
+def test_microvqa_from_a_hub_and_the_commit_that_main_stood_at(embedder: Embedder, tmp_path: Path) -> None:
+    images, texts = microvqa(tmp_path / "repository")
     server = HubServer("jmhb/microvqa", tmp_path / "repository", "datasets")
     environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1"}
     task, results = "MicroVQAI2TRetrieval", tmp_path / "r"
-    call = [sys.executable, "-m", "panvec", "eval", "zero-shot-fields", "--only", task, "--results", str(results)]
+    call = [sys.executable, "-m", "panvec", "eval", "zero-shot-fields", "--only", task, "--results", str(results), "--json"]
     done = subprocess.run(call, capture_output=True, text=True, env=environment, check=False)
     server.shutdown()
     assert done.returncode == 0, done.stderr
+    (found,) = (figure["value"] for figure in json.loads(done.stdout)["figures"] if figure["tasks"] == [task])
+    assert found == pytest.approx(recall_at_5(embedder, [Image(image) for image in images], texts), abs=1e-4)
+    assert 0.3 < found < 1
     assert f"not pinned: {task} was read from jmhb/microvqa at {COMMIT}" in done.stderr
     settings = json.loads(next(results.rglob(SETTINGS)).read_text(encoding="utf-8"))
     assert (settings["dataset"], settings["pinned"]) == ({"path": "jmhb/microvqa", "revision": COMMIT}, False)

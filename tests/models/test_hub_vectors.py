@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from samples import tone, video_bytes
 
 from panvec import Audio, Content, Embedder, Image, Limits, Text, Video
 from panvec.media.audio import read_audio
@@ -110,6 +111,31 @@ def test_gemma_hears_a_video_second_by_second(gemma: Embedder, models: Path, med
     assert cosine(found, expected) >= SAME
     silent = reference(models / "gemma2", "<bos><|video|><eos>", videos=[frames], videos_kwargs={"do_sample_frames": False})
     assert cosine(found, silent) < SAME
+
+
+def test_gemma_hears_all_of_a_video_of_more_than_half_a_minute(gemma: Embedder, models: Path) -> None:
+    """32 of its 50 frames, evenly spaced from the first to the last, and then its sound in two pieces of the same length."""
+    pictures = [np.roll(FRAMES[second % 5], second, axis=1) for second in range(50)]
+    louder = tone(50) * np.linspace(0.1, 1, len(tone(50)), dtype=np.float32)
+    film = Video(video_bytes(times=list(range(50)), pictures=pictures, sound=louder))
+    clips = list(read_video(film, Limits(), fps=1.0, seconds=30.0, at_least=448))
+    every = [frame for clip in clips for frame in clip.frames]
+    heard = np.concatenate([clip.sound for clip in clips])
+    assert (len(every), len(clips)) == (50, 2)
+    assert len(heard) / 16_000 == pytest.approx(50, abs=0.1)
+    chosen = [every[i] for i in np.linspace(0, 49, 32).astype(int)]
+    metadata = {
+        "fps": 1000.0,
+        "total_num_frames": round(1000 * clips[-1].end),
+        "duration": clips[-1].end,
+        "frames_indices": [round(1000 * frame.seconds) for frame in chosen],
+    }
+    given = {
+        "videos": [np.stack([frame.pixels for frame in chosen])],
+        "videos_kwargs": {"do_sample_frames": False, "video_metadata": [metadata]},
+    }
+    whole = reference(models / "gemma2", "<bos><|video|><|audio|><|audio|><eos>", audio=np.array_split(heard, 2), **given)
+    assert cosine(gemma.embed(film)[0], whole) >= SAME
 
 
 def test_gemma_of_files_and_of_decoded_files(gemma: Embedder, models: Path, media: Path) -> None:
