@@ -304,6 +304,14 @@ def test_wrong_options_and_damage_are_named(models: Path, tmp_path: Path) -> Non
         Embedder(copy)
 
 
+@pytest.mark.parametrize("gone", ["modules.json", "1_Pooling/config.json"])
+def test_a_model_that_does_not_say_how_it_pools_is_refused(models: Path, tmp_path: Path, gone: str) -> None:
+    copy = shutil.copytree(models / "qwen3_vl", tmp_path / "qwen3_vl")
+    (copy / gone).unlink()
+    with pytest.raises(ModelError, match=f"there is no {copy / gone}, which says how the model pools .*save_pretrained"):
+        Embedder(copy)
+
+
 def test_without_sentence_transformers_a_model_says_what_to_install(models: Path) -> None:
     load = f"from panvec import Embedder; Embedder({str(models / 'bert')!r})"
     code = f"import sys; sys.modules['sentence_transformers'] = None; {load}"

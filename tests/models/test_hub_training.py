@@ -129,11 +129,6 @@ def test_three_steps_train_adapters_and_mergers_of_qwen3_vl_and_nothing_else(
     assert len(losses) == 3
     assert np.isfinite(losses).all()
 
-    found = Embedder(release_run(training, tmp_path / "release").folder)
-    item = Image(np.full((48, 64, 3), 200, np.uint8))
-    vectors = [embedder.embed([item, "a red square"]) for embedder in (found, Embedder(models / "qwen3_vl"))]
-    assert all(float(a @ b) < 0.99999 for a, b in zip(*vectors, strict=True))
-
 
 def test_wrong_recipes_are_named(recipe: Path, data: Path, tmp_path: Path) -> None:
     given = yaml.safe_load(recipe.read_text())

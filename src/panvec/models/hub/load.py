@@ -20,6 +20,8 @@ Dtype: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
 _MODALITIES = ("text", "image", "audio", "video")
 _TOWERS = {"vision": ("image", "video"), "audio": ("audio",)}
 """The modalities that need a tower."""
+_MODULES = "modules.json"
+"""Of what modules a model of sentence-transformers is; without it the library takes the mean of all tokens."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
 
     Raises:
         InputError: an option that it does not take.
-        ModelError: it is missing, damaged or not in the local cache, or sentence-transformers is not installed.
+        ModelError: it is missing, damaged, without its pooling or not in the local cache, or sentence-transformers is not
+            installed.
     """
     _check_options(options)
     check_installed(model)
     files = find_files(model, options.revision, allow_network=allow_network)
     config = _config(files)
+    _check_pooling(files)
     facts = facts_of(config.get("model_type", ""))
     library = sentence_transformers()
     from panvec.models.hub.model import HubModel
@@ -68,6 +72,8 @@ def load_hub(model: str, options: HubOptions, *, allow_network: bool, threads: i
 
         torch.set_num_threads(threads)
     transformer = _transformer(library, files, options, config)
+    if not (files.folder / _MODULES).is_file() and any(_is_pooling(type(module).__name__) for module in transformer):
+        raise _no_pooling(files.folder / _MODULES)
     if not facts.half and any(str(weights.dtype) == "torch.float16" for weights in transformer.parameters()):
         raise InputError(
             f"{model} does not run in float16: its activations exceed its range, and vectors become NaN or wrong; "
@@ -94,16 +100,36 @@ def _config(files: Files) -> dict[str, Any]:
     """The configuration of the transformer, {} for a model without one (static words)."""
     for path in (files.folder / "config.json", files.folder / "0_Transformer" / "config.json"):
         if path.is_file():
-            return _json(path)
+            return dict(_json(path))
     return {}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> Any:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path} is damaged ({error}): get the model again") from error
-    return found
+
+
+def _check_pooling(files: Files) -> None:
+    """Make sure that the poolings that a model says it has are there."""
+    modules = files.folder / _MODULES
+    for module in _json(modules) if modules.is_file() else ():
+        settings = files.folder / module.get("path", "") / "config.json"
+        if _is_pooling(module.get("type", "")) and not settings.is_file():
+            raise _no_pooling(settings)
+
+
+def _is_pooling(kind: str) -> bool:
+    return kind.rpartition(".")[2] == "Pooling"
+
+
+def _no_pooling(missing: Path) -> ModelError:
+    return ModelError(
+        f"there is no {missing}, which says how the model pools its tokens, and a guess would give other vectors than those it "
+        "was trained for: get the whole model again, or make this folder one of sentence-transformers, with the pooling of the "
+        "model's card (SentenceTransformer(modules=[Transformer(...), Pooling(...)]).save_pretrained(...))"
+    )
 
 
 def _check_options(options: HubOptions) -> None:
