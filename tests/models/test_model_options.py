@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import typer
 from command import Run, runner
@@ -47,6 +49,35 @@ def test_a_model_of_a_folder_and_its_options(run: Run, models: Path, bert: Embed
     assert (code, "unknown model 'huge'" in err) == (2, True)
     code, _, err = run("eval", "sample", "--model", "gemini:gemini-embedding-2")
     assert (code, "--allow-network" in err) == (2, True)
+
+
+def test_towers_and_revisions_of_a_model_of_the_hub(
+    run: Run, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(models / "gemma2", tmp_path / "hub/models--some--gemma/snapshots" / ("12345678" * 5))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    PIL.Image.new("RGB", (48, 48), "red").save(tmp_path / "red.png")
+    gemma = ("--model", "some/gemma", "--revision", "12345678" * 5)
+    for towers, takes in (("vision", True), ("audio,vision", True), ("audio", False), ("none", False)):
+        code, _, err = run("embed", tmp_path / "red.png", *gemma, "--towers", towers, "--out", tmp_path / "v.npy")
+        assert ("takes no image" not in err, code == 0) == (takes, takes)
+    for wrong, message in (
+        (("--model", "some/gemma", "--revision", "v9"), "at revision v9 is neither a folder nor in the local cache"),
+        ((*gemma, "--towers", "smell"), "unknown tower 'smell': use 'vision' and 'audio'"),
+        (("--towers", "vision"), "nano takes no option 'towers'"),
+    ):
+        code, _, err = run("embed", "rain", *wrong)
+        assert (code != 0, message in " ".join(err.split())) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "command", ["search", "embed", "similarity", "info", "mine", "eval local", "eval sample", "eval robustness", "eval ge2"]
+)
+def test_every_command_with_a_model_names_its_options(run: Run, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    _, out, _ = run(*command.split(), "--help")
+    for option in ("--model", "--revision", "--towers", "--dtype", "--device", "--base-url", "--budget"):
+        assert option in out
 
 
 def test_a_hosted_model_is_searched_evaluated_and_asked_again(run: Run, server: Server, tmp_path: Path) -> None:

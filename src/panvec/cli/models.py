@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from panvec.models.embedder import Embedder
     from panvec.models.remote.cost import Estimate
 
-_OPTIONS = ("dtype", "device", "base_url", "budget")
+_OPTIONS = ("revision", "dtype", "device", "base_url", "budget")
 """Those that only some models take."""
 
 
@@ -30,6 +30,13 @@ class Choice:
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let the model be downloaded, or what is embedded be sent to its host.")
     ] = False
+    revision: Annotated[str | None, typer.Option(help="A commit, branch or tag of a model of the hub (default: main).")] = None
+    towers: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model of the hub: vision, audio, or vision,audio; none is its text trunk alone (default: all)."
+        ),
+    ] = None
     dtype: Annotated[
         Literal["auto", "bfloat16", "float16", "float32"] | None, typer.Option(help="Of the weights of a model of the hub.")
     ] = None
@@ -48,6 +55,8 @@ class Choice:
         from panvec.models.embedder import Embedder
 
         given = {name: getattr(self, name) for name in _OPTIONS if getattr(self, name) is not None}
+        if self.towers is not None:
+            given["towers"] = () if self.towers == "none" else tuple(self.towers.split(","))
         return Embedder(self.model, threads=self.threads, allow_network=self.allow_network, **given)
 
     def agree(self, embedder: "Embedder", contents: Any) -> None:
