@@ -40,7 +40,7 @@ def _fresh(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def gemini(server: Server, **options: Any) -> Embedder:
-    return Embedder("gemini:gemini-embedding-2", base_url=server.url, backoff=0.01, **options)
+    return Embedder("gemini:gemini-embedding-2", base_url=server.url, **{"backoff": 0.01, **options})
 
 
 def openai(server: Server, **options: Any) -> Embedder:
@@ -103,12 +103,19 @@ def test_gemini_videos_go_as_files_or_as_mp4_with_their_sound(server: Server, me
     assert local.parts[0].kind == "video"
 
 
-@pytest.mark.parametrize("make", [gemini, openai])
-def test_failures_that_pass_are_retried(server: Server, make: Any) -> None:
-    embedder = make(server)
-    server.reset(429, 500, 503)
+@pytest.mark.parametrize(("make", "first"), [(gemini, 0.2), (openai, 0.375)])
+def test_failures_that_pass_are_retried_after_waits_that_double(server: Server, make: Any, first: float) -> None:
+    embedder = make(server, backoff=first) if make is gemini else make(server)
+    server.reset(500, 503, 429)
     assert embedder.embed(["a", "b"]).shape[0] == 2
-    assert len(server.requests) == 4
+    waits = np.diff(server.times)
+    assert len(waits) == 3
+    assert first <= waits[0] < 1.5 * first + 0.3
+    assert waits[1] >= max(2 * first, waits[0])
+    if make is gemini:
+        assert waits[2] >= max(4 * first, waits[1])
+    else:
+        assert waits[2] < first, "as short as the server said"
 
 
 def test_a_service_that_stays_down_fails_every_item_and_is_left_alone(server: Server) -> None:

@@ -55,7 +55,7 @@ class Gemini:
         key: of the API.
         base_url: of another server of the protocol.
         attempts: of a request, the first one too.
-        backoff: seconds before the second attempt; each further wait is twice as long.
+        backoff: seconds before the second attempt, up to half as many more by chance; each further wait is twice as long.
         timeout: seconds of one attempt.
     """
 
@@ -65,7 +65,8 @@ class Gemini:
 
         self.model, self._key, self._types = model, key, types
         self.card = card_of(model)
-        retry = types.HttpRetryOptions(attempts=attempts, initial_delay=backoff, max_delay=60.0, http_status_codes=_RETRIED)
+        waits = {"initial_delay": backoff, "jitter": backoff / 2, "max_delay": 60.0}
+        retry = types.HttpRetryOptions(attempts=attempts, http_status_codes=_RETRIED, **waits)
         options = types.HttpOptions(base_url=base_url, timeout=round(timeout * 1000), retry_options=retry)
         self._client = genai.Client(api_key=key, vertexai=False, http_options=options)
 
