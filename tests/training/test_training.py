@@ -196,6 +196,25 @@ def test_missing_data_is_named(recipe: Path, cache: Path, tmp_path: Path) -> Non
         begun(recipe, tmp_path, cache, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("mixture", "says"),
+    [
+        ({"photos": 1, "tones": 1}, "task tones: pictured, but no medium of it is labelled with a class of the vision tower"),
+        ({"tones": 1}, "task tones: classes need pictures in some task"),
+    ],
+    ids=["nothing to picture", "no pictures"],
+)
+def test_a_pictured_task_without_media_of_a_class_or_pictures_is_an_error(
+    recipe: Path, data: Path, cache: Path, tmp_path: Path, mixture: dict[str, float], says: str
+) -> None:
+    plain = read_recipe(recipe)
+    tones = plain.tasks["tones"].model_copy(update={"pictured": True})
+    stages = tuple(stage.model_copy(update={"mixture": mixture}) for stage in plain.stages)
+    pictured = plain.model_copy(update={"tasks": {**plain.tasks, "tones": tones}, "stages": stages})
+    with pytest.raises(InputError, match=says):
+        Training(pictured, Place((data,), tmp_path, cache, threads=1), Log(tmp_path, quiet=True))
+
+
 def test_the_plan_counts_and_measures(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
     found = plan(read_recipe(recipe), Place((data,), tmp_path / "run", cache, threads=1), Log(tmp_path / "run", quiet=True))
     assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5}
