@@ -6,7 +6,7 @@ import sys
 
 from panvec import Embedder
 from panvec.evaluation import evaluate_local
-from panvec.evaluation.sample import against_baseline, sample_folder
+from panvec.evaluation.sample import against_baseline, sample_folder, unrecorded
 from panvec.evaluation.vectors import File
 
 OFFLINE = """
@@ -26,6 +26,7 @@ def test_no_score_fell_from_the_baseline(embedder: Embedder) -> None:
     assert not report.failures
     differences = against_baseline(folder, report)
     assert len(differences) > 100, "every task of every language is held against the baseline"
+    assert not unrecorded(folder, report), "what is not recorded is held against nothing"
     assert ("sentences", "similarity of sentences", "Spearman") in {(s.data, s.task, s.metric) for s in report.scores}
     fell = [f"{e.data}: {e.task} {e.metric} {e.first:.3f} to {e.second:.3f}" for e in differences if e.fell]
     assert not fell, f"{'; '.join(fell)}: if that was meant, `panvec eval sample --record`, and commit {folder}/baseline.json"
