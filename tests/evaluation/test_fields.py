@@ -103,7 +103,7 @@ def test_artcap_of_a_folder(embedder: Embedder, tmp_path: Path) -> None:
     found, settings = score(embedder, "ArtCapI2TRetrieval", tmp_path / "r", tmp_path / "data")
     assert found == pytest.approx(recall_at_5(embedder, [Image(png(name)) for name in NAMES], texts), abs=1e-4)
     assert 0.3 < found < 1
-    assert (len(settings["dataset"]["revision"]), settings["pinned"]) == (64, False)
+    assert (len(settings["dataset"]["revision"]), settings["pinned"]) == (64, True)
 
 
 def recipes(folder: Path) -> None:
@@ -134,7 +134,7 @@ def test_recipes_as_they_are_handed_out(embedder: Embedder, tmp_path: Path, fiel
     images = [Image(path) for path in sorted((tmp_path / "data/Recipe1M/images/test").rglob("*.jpg"))[: len(NAMES)]]
     assert found == pytest.approx(recall_at_5(embedder, images, [[form.format(name)] for name in NAMES]), abs=1e-4)
     assert 0.3 < found < 1
-    assert (len(settings["dataset"]["revision"]), settings["pinned"]) == (64, False)
+    assert (len(settings["dataset"]["revision"]), settings["pinned"]) == (64, True)
 
 
 def test_recipes_that_are_not_there_or_of_another_form(embedder: Embedder, tmp_path: Path) -> None:
@@ -160,9 +160,9 @@ def test_what_is_pinned_and_what_would_be_fetched(embedder: Embedder, tmp_path: 
     assert {name.removesuffix("I2TRetrieval"): (p.pinned, p.revision != "", p.bytes) for name, p in planned.items()} == {
         "MicroVQA": (False, True, None),
         "AstroLLaVA": (True, True, None),
-        "ArtCap": (False, False, None),
-        "Recipe1MIngredients": (False, False, 0),
-        "Recipe1MInstructions": (False, False, 0),
+        "ArtCap": (True, False, None),
+        "Recipe1MIngredients": (True, False, 0),
+        "Recipe1MInstructions": (True, False, 0),
     }
 
 

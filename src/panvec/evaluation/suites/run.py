@@ -30,7 +30,8 @@ from panvec.models.remote.cost import Amount, Estimate, Price
 Say = Callable[[str], None]
 _SEED = 42
 """mteb's own, of every draw in its tasks."""
-_COMMIT = re.compile("[0-9a-f]{7,40}")
+_PIN = re.compile("[0-9a-f]*")
+"""Commits, and the "" of folders; a branch has other letters."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Planned:
 
     Attributes:
         revision: of the data set on the hub; "" of a folder.
-        pinned: whether that is a commit, which stays what it is.
+        pinned: False of a branch, which moves.
     """
 
     line: str
@@ -164,7 +165,8 @@ def run(
     Raises:
         InputError: `only` names a task that the suite has not.
     """
-    tasks = {task.metadata.name: task for line in suite.lines for task in tasks_of(line, data)}
+    lines = {line: tasks_of(line, data) for line in suite.lines}
+    tasks = {task.metadata.name: task for each in lines.values() for task in each}
     unknown = [name for name in only if name not in tasks]
     if unknown:
         raise InputError(f"the suite {suite.name} has no task {unknown[0]!r}: it has {', '.join(tasks)}")
@@ -176,9 +178,9 @@ def run(
         if reason:
             failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
-    figures = [_read(suite, line, kept, data) for line in suite.lines]
-    sizes = {"dim": encoder.dim, "precision": encoder.precision}
-    scores = [score | sizes for line in suite.lines for score in _scores(line, kept, data)]
+    figures = [_read(suite, line, own, kept) for line, own in lines.items()]
+    size = {"dim": encoder.dim, "precision": encoder.precision}
+    scores = [score | size for line, own in lines.items() for score in _scores(line, own, kept)]
     return SuiteReport(suite, _settings(encoder), [_data(*found) for found in kept.items()], figures, failed, folder, scores)
 
 
@@ -191,7 +193,7 @@ def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
 
 
 def _pinned(task: Any) -> bool:
-    return _COMMIT.fullmatch(task.metadata.dataset["revision"]) is not None
+    return _PIN.fullmatch(task.metadata.dataset["revision"]) is not None
 
 
 def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
@@ -236,12 +238,11 @@ def _settings(encoder: MtebEncoder) -> dict[str, Any]:
     return {**encoder.embedder.settings, **sizes, **surroundings(("mteb", "datasets"))}
 
 
-def _read(suite: Suite, line: Line, kept: Mapping[str, Kept], data: Path | None) -> Figure:
+def _read(suite: Suite, line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Figure:
     values: dict[str, float] = {}
     intervals: list[Interval] = []
     subsets: list[dict[str, Any]] = []
     not_embedded = 0
-    tasks = tasks_of(line, data)
     for task in tasks:
         if found := kept.get(task.metadata.name):
             metric = _metric(line, task)
@@ -257,9 +258,9 @@ def _read(suite: Suite, line: Line, kept: Mapping[str, Kept], data: Path | None)
     return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded, subsets)
 
 
-def _scores(line: Line, kept: Mapping[str, Kept], data: Path | None) -> Iterator[dict[str, Any]]:
+def _scores(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Iterator[dict[str, Any]]:
     """Of the tasks of a line that were run: each subset's score with the value of each query, and that of all subsets."""
-    for task in tasks_of(line, data):
+    for task in tasks:
         if found := kept.get(task.metadata.name):
             metric = _metric(line, task)
             for subset, items in with_items(found.ranked, metric):
