@@ -3,9 +3,6 @@
 import io
 import itertools
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from command import Run
 from folders import picture, write_rows
 from hub_server import COMMIT, HubServer
 
@@ -26,7 +24,8 @@ from datasets import Image as ImageFeature
 from panvec.evaluation.suites.captions import SOURCES
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.kept import SETTINGS
-from panvec.evaluation.suites.run import plan, run, suite_of
+from panvec.evaluation.suites.run import plan, suite_of
+from panvec.evaluation.suites.run import run as run_suite
 
 NAMES = ("red", "green", "blue", "yellow", "black", "white", "orange", "purple", "pink", "brown", "grey", "cyan")
 """Over five of them, so that R@5 can be missed."""
@@ -48,7 +47,7 @@ def recall_at_5(embedder: Embedder, images: list[Any], texts: list[list[str]]) -
 
 def score(embedder: Embedder, task: str, results: Path, data: Path | None = None) -> tuple[float, dict[str, Any]]:
     """R@5 of a task, and its line of settings."""
-    report = run(suite_of("zero-shot-fields"), MtebEncoder(embedder), results, data=data, only=[task])
+    report = run_suite(suite_of("zero-shot-fields"), MtebEncoder(embedder), results, data=data, only=[task])
     assert not report.failed
     (value,) = (figure.value for figure in report.figures if figure.line.tasks == (task,))
     assert value is not None
@@ -149,7 +148,7 @@ def test_recipes_that_are_not_there_or_of_another_form(embedder: Embedder, tmp_p
             (tmp_path / "Recipe1M").mkdir(exist_ok=True)
         for number in (1, 2) if harm and harm != "no layer" else ():
             (tmp_path / f"Recipe1M/layer{number}.json").write_text(harm)
-        report = run(suite, MtebEncoder(embedder), tmp_path / "r", data=tmp_path, only=[task])
+        report = run_suite(suite, MtebEncoder(embedder), tmp_path / "r", data=tmp_path, only=[task])
         with pytest.raises(InputError, match=message):
             raise InputError(report.failed[task])
 
@@ -166,19 +165,28 @@ def test_what_is_pinned_and_what_would_be_fetched(embedder: Embedder, tmp_path: 
     }
 
 
-def test_microvqa_from_a_hub_and_the_commit_that_main_stood_at(embedder: Embedder, tmp_path: Path) -> None:
+def test_microvqa_from_a_hub_and_the_commit_that_main_stood_at(
+    run: Run, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     images, texts = microvqa(tmp_path / "repository")
     server = HubServer("jmhb/microvqa", tmp_path / "repository", "datasets")
-    environment = {**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1"}
+    for name, value in (
+        ("huggingface_hub.constants.ENDPOINT", server.url),
+        ("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"),
+        ("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub")),
+        ("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
+        ("datasets.config.HF_ENDPOINT", server.url),
+        ("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets"),
+    ):
+        monkeypatch.setattr(name, value)
     task, results = "MicroVQAI2TRetrieval", tmp_path / "r"
-    call = [sys.executable, "-m", "panvec", "eval", "zero-shot-fields", "--only", task, "--results", str(results), "--json"]
-    done = subprocess.run(call, capture_output=True, text=True, env=environment, check=False)
+    code, out, err = run("eval", "zero-shot-fields", "--only", task, "--results", results, "--json")
     server.shutdown()
-    assert done.returncode == 0, done.stderr
-    (found,) = (figure["value"] for figure in json.loads(done.stdout)["figures"] if figure["tasks"] == [task])
+    assert code == 0, err
+    (found,) = (figure["value"] for figure in json.loads(out)["figures"] if figure["tasks"] == [task])
     assert found == pytest.approx(recall_at_5(embedder, [Image(image) for image in images], texts), abs=1e-4)
     assert 0.3 < found < 1
-    assert f"not pinned: {task} was read from jmhb/microvqa at {COMMIT}" in done.stderr
+    assert f"not pinned: {task} was read from jmhb/microvqa at {COMMIT}" in err
     settings = json.loads(next(results.rglob(SETTINGS)).read_text(encoding="utf-8"))
     assert (settings["dataset"], settings["pinned"]) == ({"path": "jmhb/microvqa", "revision": COMMIT}, False)
     assert json.loads(next(results.rglob(f"{task}.json")).read_text())["dataset_revision"] == COMMIT
