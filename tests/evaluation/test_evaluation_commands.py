@@ -115,6 +115,7 @@ def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path
     assert "5 tasks, 2 of unknown size from huggingface.co" in out
     assert re.search("MicroVQAI2TRetrieval +hit_rate_at_5 +size unknown +jmhb/microvqa@main, not pinned", out)
     assert re.search("ArtCapI2TRetrieval +hit_rate_at_5 +size unknown +ArtCap, from a folder .--data.", out)
+    assert re.search("Recipe1MIngredientsI2TRetrieval .* Recipe1M, from a folder .--data.", out)
     assert re.search("AstroLLaVAI2TRetrieval .* UniverseTBD/AstroLLaVA_convos@35722ab3c19c *\n", out)
     code, out, _ = run("eval", "code", "--dry-run", "--json", "--results", tmp_path / "r")
     assert len(json.loads(out)) == 12

@@ -164,14 +164,13 @@ def compare(
 ) -> None:
     """Say by how much the second result differs from the first on the same items, and whether it is chance.
 
-    Results are those of panvec eval local, sample or a suite. Two of a suite may be of vectors of different sizes.
+    Results are those of panvec eval local, sample or a suite; two of a suite may be of vectors of different sizes.
 
     Examples:
 
       panvec eval compare nano.json other.json
 
-      panvec eval ge2 --out nano.json && panvec eval ge2 --model google/embeddinggemma-2 --out gemma.json &&
-      panvec eval compare nano.json gemma.json
+      panvec eval compare ge2-nano.json ge2-gemma.json --json
     """
     from panvec.evaluation.compare import compare as difference
     from panvec.evaluation.compare import left_out

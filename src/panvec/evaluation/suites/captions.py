@@ -251,7 +251,7 @@ def _metadata(source: Source, name: str, direction: Direction, revision: str) ->
         name=name,
         description=f"{arrow} of {source.name}, each image with all of its texts.",
         reference=source.reference,
-        dataset={"path": source.hub or source.name, "revision": revision},
+        dataset={"path": source.hub or source.folder, "revision": revision},
         type="Any2AnyRetrieval",
         category=direction,
         modalities=["text", "image"],
