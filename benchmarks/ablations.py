@@ -74,14 +74,14 @@ SEEN: dict[str, Callable[[Prepared], Prepared]] = {
 """What a variant makes of the towers' outputs."""
 
 
-def seeing(change: Callable[[Prepared], Prepared]) -> type[Preparer]:
-    """A preparer that changes what the towers give."""
+class Seeing(Preparer):
+    """A preparer that may change what the towers give; one serves all variants, which keeps media in memory."""
 
-    class Changed(Preparer):
-        def part(self, key: PartKey, augmentation: Augmentation | None = None) -> Prepared:
-            return change(super().part(key, augmentation))
+    change: Callable[[Prepared], Prepared] | None = None
 
-    return Changed
+    def part(self, key: PartKey, augmentation: Augmentation | None = None) -> Prepared:
+        part = super().part(key, augmentation)
+        return self.change(part) if self.change else part
 
 
 def changed(recipe: Recipe, changes: Changes, steps: int) -> Recipe:
@@ -120,11 +120,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("ablations.json"))
     arguments = parser.parse_args()
     table = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+    preparer = Seeing(arguments.cache)
+    loop.Preparer = lambda *_, **__: preparer
     for name in arguments.only or VARIANTS:
         if name in table:
             continue
         recipe = changed(read_recipe(arguments.recipe), VARIANTS[name], arguments.steps)
-        loop.Preparer = seeing(SEEN[name]) if name in SEEN else Preparer
+        preparer.change = SEEN.get(name)
         with tempfile.TemporaryDirectory() as run:
             place = Place(tuple(arguments.data), Path(run) / "run", arguments.cache)
             training = Training(recipe, place, Log(place.run))

@@ -227,7 +227,7 @@ class Shift:
 class Speed:
     """Faster and higher, or slower and lower."""
 
-    factor: Range = (0.9, 1.1)
+    factor: Range = (0.85, 1.2)
     hz: int = 16_000
 
     def __post_init__(self) -> None:
