@@ -31,6 +31,19 @@ class HubServer(ThreadingHTTPServer):
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
 
 
+def point_to(server: HubServer, caches: Path, monkeypatch: Any) -> None:
+    """Let the clients of this process ask `server`, and keep what they get in `caches`."""
+    for name, value in (
+        ("huggingface_hub.constants.ENDPOINT", server.url),
+        ("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"),
+        ("huggingface_hub.constants.HF_HUB_CACHE", str(caches / "hub")),
+        ("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
+        ("datasets.config.HF_ENDPOINT", server.url),
+        ("datasets.config.HF_DATASETS_CACHE", caches / "datasets"),
+    ):
+        monkeypatch.setattr(name, value)
+
+
 class Handler(BaseHTTPRequestHandler):
     server: HubServer
 

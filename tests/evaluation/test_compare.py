@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -229,7 +229,9 @@ def test_a_sample_that_is_not_there() -> None:
         sample_folder(Path("nowhere"))
 
 
-def test_a_broken_medium_is_left_out_of_robustness_and_named(tmp_path: Path, embedder: Embedder) -> None:
+def test_a_broken_medium_is_left_out_of_robustness_and_named(
+    tmp_path: Path, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     captioned(tmp_path / "c")
     whole = evaluate_robustness(tmp_path / "c", embedder, Selection())
     broken = tmp_path / "c/images/red.png"
@@ -238,6 +240,11 @@ def test_a_broken_medium_is_left_out_of_robustness_and_named(tmp_path: Path, emb
     assert [each.items for each in whole.scores] == [6] * len(PICTURES)
     assert [each.items for each in report.scores] == [5] * len(PICTURES)
     assert (whole.failures, list(report.failures)) == ({}, [str(broken)])
+    monkeypatch.setattr("panvec.evaluation.robustness._TOGETHER", 2)
+    few = evaluate_robustness(tmp_path / "c", embedder, Selection())
+    assert few.failures == report.failures
+    for some, all_ in zip(few.scores, report.scores, strict=True):
+        assert asdict(some) == pytest.approx(asdict(all_), abs=1e-5), "however many are decoded at once"
     for path in (tmp_path / "c/images").iterdir():
         path.write_bytes(b"no picture")
     with pytest.raises(ModelError, match="no medium of .* can be embedded; the first: "):

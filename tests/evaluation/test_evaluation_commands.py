@@ -104,6 +104,34 @@ def test_mteb_on_pictures_sounds_and_videos_at_every_size(run: Run, tmp_path: Pa
     assert '<td class="">videos</td><td class="">clustering</td>' in page[page.index("By mteb's metrics") :]
 
 
+def test_what_every_task_of_a_suite_reads_is_there_for_everybody(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("mteb", reason="needs panvec[eval]")
+    for suite, tasks in (("documents", 12), ("images", 51)):
+        _, out, _ = run("eval", suite, "--dry-run", "--results", tmp_path / "r")
+        assert re.search(f"{tasks} tasks, about [0-9.]+ GB from", out), "each size is known"
+        assert "private" not in out
+        assert "do not have a path" not in out, "an aggregate names the data of its parts"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--out", "figures.txt"), "must end in .json"),
+        (("--out", "nowhere/figures.json"), "there is no folder nowhere"),
+        (("--data", "nowhere"), "nowhere is no folder"),
+        (("--only", "Nothing", "--dry-run"), "has no task 'Nothing'"),
+    ],
+)
+def test_a_suite_called_wrongly_ends_before_anything_is_fetched(
+    run: Run, tmp_path: Path, option: tuple[str, ...], message: str
+) -> None:
+    pytest.importorskip("mteb", reason="needs panvec[eval]")
+    code, _, err = run("eval", "ge2", "--results", tmp_path / "r", *option)
+    assert code == 2
+    assert message in err
+    assert "running" not in err
+
+
 def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mteb", reason="needs panvec[eval]")
     code, out, _ = run("eval", "ge2", "--dry-run", "--results", tmp_path / "r")
@@ -119,6 +147,8 @@ def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path
     assert re.search("AstroLLaVAI2TRetrieval .* UniverseTBD/AstroLLaVA_convos@35722ab3c19c *\n", out)
     code, out, _ = run("eval", "code", "--dry-run", "--json", "--results", tmp_path / "r")
     assert len(json.loads(out)) == 12
+    code, out, _ = run("eval", "ge2", "--dry-run", "--only", "DOCCIT2IRetrieval", "--results", tmp_path / "r")
+    assert "1 tasks, about 2.6 GB" in out
     captioned(tmp_path / "data/DOCCI")
     options = ("--only", "DOCCIT2IRetrieval", "--data", tmp_path / "data", "--results", tmp_path / "r", "--dim", 64)
     code, out, _ = run("eval", "ge2", *options, "--out", tmp_path / "ge2.json")

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from command import Run
 from folders import picture, write_rows
-from hub_server import COMMIT, HubServer
+from hub_server import COMMIT, HubServer, point_to
 
 from panvec import Embedder, Image, InputError
 
@@ -170,15 +170,7 @@ def test_microvqa_from_a_hub_and_the_commit_that_main_stood_at(
 ) -> None:
     images, texts = microvqa(tmp_path / "repository")
     server = HubServer("jmhb/microvqa", tmp_path / "repository", "datasets")
-    for name, value in (
-        ("huggingface_hub.constants.ENDPOINT", server.url),
-        ("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"),
-        ("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub")),
-        ("huggingface_hub.constants.HF_HUB_DISABLE_XET", True),
-        ("datasets.config.HF_ENDPOINT", server.url),
-        ("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets"),
-    ):
-        monkeypatch.setattr(name, value)
+    point_to(server, tmp_path, monkeypatch)
     task, results = "MicroVQAI2TRetrieval", tmp_path / "r"
     code, out, err = run("eval", "zero-shot-fields", "--only", task, "--results", results, "--json")
     server.shutdown()

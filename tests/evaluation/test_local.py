@@ -293,6 +293,8 @@ def test_videos_are_captioned_and_labelled(embedder: Embedder, tmp_path: Path) -
         ("[1]", "is a list"),
         ('{"image": "a.png"}', "make no task"),
         ('{"image": "a.png", "audio": "a.wav", "captions": ["x"]}', "make no task"),
+        ('{"image": "a.png", "label": " "}', "1: ' ' is no class"),
+        ('{"image": "a.png", "label": ["dog", "cat"]}', "is no class: give a text or a number"),
         ('{"sentence1": ["a", "b"], "sentence2": ["c"]}', "2 first sentences and 1 second"),
         ('{"sentence1": "a", "sentence2": "c", "score": "high"}', "'high' is no score"),
     ],

@@ -68,3 +68,17 @@ def test_few_shot_clusters_sts_and_bitext(tmp_path: Path, embedder: Embedder) ->
         LogisticRegression().fit(vectors[::2], [row["label"] for row in rows[::2]]).score(vectors, [r["label"] for r in rows])
         == 1
     )
+
+
+def test_scores_of_any_range_and_a_file_in_several_rows(tmp_path: Path, embedder: Embedder) -> None:
+    below = [{"sentence1": a, "sentence2": b, "score": score - 9} for a, b, score in ALIKE]
+    write_rows(tmp_path / "d/below/captions.jsonl", below)
+    write_rows(tmp_path / "d/same/captions.jsonl", [row | {"score": 0} for row in below])
+    rows = [{"image": f"{name}{shade}.png", "label": name} for name in ("red", "blue") for shade in range(3)]
+    for row in rows:
+        picture(tmp_path / "d/c/images" / row["image"], row["label"])
+    write_rows(tmp_path / "d/c/labels.jsonl", rows * 2)
+    scores = {(s["data"], s["task"]): s for s in evaluate_with_mteb(tmp_path / "d", MtebEncoder(embedder), Selection())}
+    assert scores["below", "STS"]["value"] > 0.5
+    assert ("same", "STS") not in scores, "there is nothing to be alike in"
+    assert scores["c", "clustering"]["items"] == len(rows), "no file is in both halves"

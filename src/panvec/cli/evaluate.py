@@ -11,6 +11,7 @@ import typer
 
 from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
+from panvec.cli.outputs import check_out
 from panvec.cli.progress import progress_bar
 from panvec.cli.suites import add_suites, need_mteb, show, table
 from panvec.errors import InputError
@@ -76,7 +77,7 @@ def local(
       panvec eval local data/flickr8k --model gemini:gemini-embedding-2 --allow-network --budget 5
     """
     if out is not None:
-        _check_out(out)
+        check_out(out, ".json")
     options: dict[str, Any] = {
         "split": split,
         "where": _fields(where or []),
@@ -135,7 +136,7 @@ def sample(
     from panvec.evaluation.sample import record as keep
 
     if out is not None:
-        _check_out(out)
+        check_out(out, ".json")
     folder, embedder = sample_folder(data), choice.load()
     with progress_bar() as progress:
         report = evaluate_sample(folder, embedder, progress, choice.agreement(embedder))
@@ -268,13 +269,6 @@ def _write(out: Path, result: dict[str, Any]) -> None:
     from panvec.files import write_text
 
     write_text(out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-
-
-def _check_out(out: Path) -> None:
-    if out.suffix != ".json":
-        raise InputError(f"cannot write {out}: its name must end in .json")
-    if not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
 
 
 def _fields(where: list[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where `panvec embed` writes vectors: the screen, or a .jsonl, .npy or .parquet file, as they are made."""
+"""Files that commands write; and where `panvec embed` writes vectors: the screen, or a file, as they are made."""
 
 import json
 import os
@@ -18,23 +18,32 @@ class Sink(Protocol):
         ...
 
 
-def check_out(out: Path) -> None:
-    """Nothing, when `out` can be written.
+def check_vectors_out(out: Path) -> None:
+    """Nothing, when vectors can be written to `out`.
 
     Raises:
-        InputError: its name ends in no known format, it cannot be a file there, or parquet is not installed.
+        InputError: as `check_out`, or parquet is not installed.
     """
-    if out.suffix not in (".npy", ".jsonl", ".parquet"):
-        raise InputError(f"cannot write {out}: its name must end in .npy, .jsonl or .parquet")
-    if not out.parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
-    if out.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise InputError(f"cannot write {out}: it is a folder, or may not be written")
+    check_out(out, ".npy", ".jsonl", ".parquet")
     if out.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError:
             raise InputError(f'writing {out} needs pyarrow: pip install "panvec[parquet]"') from None
+
+
+def check_out(out: Path, *endings: str) -> None:
+    """Nothing, when `out` can be written.
+
+    Raises:
+        InputError: its name has none of the endings, or it cannot be a file there.
+    """
+    if out.suffix not in endings:
+        raise InputError(f"cannot write {out}: its name must end in {' or '.join(endings)}")
+    if not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    if out.is_dir() or not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError(f"cannot write {out}: it is a folder, or may not be written")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from panvec.cli.inputs import say
-from panvec.errors import InputError
+from panvec.cli.outputs import check_out
 
 
 def report(
@@ -23,8 +23,7 @@ def report(
     """
     from panvec.evaluation.page import build_page
 
-    if out.suffix != ".html":
-        raise InputError(f"cannot write {out}: its name must end in .html")
+    check_out(out, ".html")
     page = build_page(results)
     out.write_text(page, encoding="utf-8")
     say(f"wrote {out}, {len(page.encode()) / 1e6:.1f} MB")

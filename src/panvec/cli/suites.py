@@ -12,6 +12,7 @@ import typer
 
 from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
+from panvec.cli.outputs import check_out
 from panvec.cli.vectors import Precision
 from panvec.errors import InputError
 from panvec.evaluation.suite_table import SUITES
@@ -69,11 +70,16 @@ def _command(name: str) -> Callable[..., None]:
         as_json: AsJson = False,
     ) -> None:
         need_mteb()
+        if out is not None:
+            check_out(out, ".json")
+        if data is not None and not data.is_dir():
+            raise InputError(f"{data} is no folder: --data is the folder that holds a data folder for each of our own tasks")
         encoder = _encoder(choice, dim, precision)
+        planned = _plan(name, encoder, results, data, only or []) if dry_run or encoder.embedder.hosted else []
         if dry_run:
-            _dry_run(name, encoder, results, data, as_json)
+            _show_plan(planned, as_json)
             return
-        if encoder.embedder.hosted and (left := _left(name, encoder, results, data, only or [])):
+        if left := [each for each in planned if not each.done]:
             _agree(choice, left, encoder.embedder.price)
         _run(name, encoder, results, data, only or [], out, as_json)
 
@@ -89,35 +95,34 @@ def _encoder(choice: Choice, dim: int | None, precision: Precision) -> "MtebEnco
     return MtebEncoder(embedder, dim=dim, precision=precision)
 
 
-def _dry_run(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, as_json: bool) -> None:
-    from dataclasses import asdict
-
+def _plan(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str]) -> "list[Planned]":
     from panvec.evaluation.suites.run import plan, suite_of
 
-    planned = plan(suite_of(name), encoder, results, data)
+    return plan(suite_of(name), encoder, results, data, only)
+
+
+def _show_plan(planned: "list[Planned]", as_json: bool) -> None:
+    from dataclasses import asdict
+
     if as_json:
         print(json.dumps([asdict(each) for each in planned], indent=2))
         return
     rows = [(p.task, p.metric, "done" if p.done else _megabytes(p.bytes), _origin(p)) for p in planned]
     show(table(("task", "metric", "about MB", "from the hub"), rows))
-    sizes = list({p.source: p.bytes for p in planned if p.revision and not p.done}.values())
-    known = [size for size in sizes if size is not None]
-    about = f"about {sum(known) / 1e9:.1f} GB" if known or not sizes else ""
-    unknown = f"{len(sizes) - len(known)} of unknown size" if len(known) < len(sizes) else ""
-    print(f"{len(planned)} tasks, {' + '.join(filter(None, (about, unknown)))} from huggingface.co (estimated)")
+    sizes: dict[str, int] = {}
+    for each in planned:
+        if each.revision and not each.done:
+            sizes[each.source] = max(sizes.get(each.source, 0), each.bytes or 0)
+    unknown = list(sizes.values()).count(0)
+    about = f"about {sum(sizes.values()) / 1e9:.1f} GB" if unknown < len(sizes) or not sizes else ""
+    more = f"{unknown} of unknown size" if unknown else ""
+    print(f"{len(planned)} tasks, {' + '.join(filter(None, (about, more)))} from huggingface.co (estimated)")
 
 
 def _origin(planned: "Planned") -> str:
     if not planned.revision:
         return f"{planned.source}, from a folder (--data)"
     return f"{planned.source}@{planned.revision[:12]}{'' if planned.pinned else ', not pinned'}"
-
-
-def _left(name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str]) -> "list[Planned]":
-    from panvec.evaluation.suites.run import plan, suite_of
-
-    planned = plan(suite_of(name), encoder, results, data)
-    return [each for each in planned if not each.done and (not only or each.task in only)]
 
 
 def _agree(choice: Choice, planned: "list[Planned]", price: "Price | None") -> None:

@@ -9,7 +9,7 @@ import typer
 
 from panvec.cli.inputs import AsJson, is_file, say, text_or_file
 from panvec.cli.models import Choice, with_model
-from panvec.cli.outputs import Sink, check_out, open_sink
+from panvec.cli.outputs import Sink, check_vectors_out, open_sink
 from panvec.cli.progress import progress_bar
 from panvec.errors import InputError, MediaError, PanvecError
 
@@ -52,7 +52,7 @@ def embed(
       panvec embed photos/ --model gemini:gemini-embedding-2 --allow-network --budget 5 --out photos.npy
     """
     if out is not None:
-        check_out(out)
+        check_vectors_out(out)
     items = _items(inputs or [], text_file)
     embedder = choice.load()
     choice.agree(embedder, items)

@@ -125,7 +125,7 @@ def _read(file: Path, selection: Selection, notes: list[str]) -> list[DataSet]:
     records = _held_back(_without_test(_records(file, content), name, selection.split), selection.dev_share)
     split = _split(records, name, selection.split)
     chosen = _limited(_matching(_of_split(records, split), name, selection.where), selection)
-    class_names = sorted({known for _, record in records if (known := class_name(record)) is not None})
+    class_names = sorted({known for place, record in records if (known := class_name(record, place)) is not None})
     digest = hashlib.sha256(content).hexdigest()
     title = file.parent.name if len(_row_files_in(file.parent)) == 1 else f"{file.parent.name}/{file.stem}"
     reader = Reader(file.parent)

@@ -24,6 +24,8 @@ from panvec.models.embedder import Embedder
 from panvec.models.remote.service import of_service
 
 HZ = 16_000
+_TOGETHER = 16
+"""Media that are decoded at once: a photo of 12 megapixels takes 36 MB."""
 _ITSELF = ""
 PICTURES: dict[str, Callable[[RGB], RGB]] = {
     "JPEG of quality 20": lambda photo: _reencoded(photo, 20),
@@ -121,26 +123,42 @@ def _media(rows: list[Any]) -> dict[str, list[Path]]:
 
 def _of(data: str, kind: str, paths: list[Path], embedder: Embedder, failures: dict[str, str]) -> list[Robustness]:
     """The scores of the media that have all of their vectors; the others go to `failures`."""
+    changes: dict[str, Callable[[Any], Any]] = {_ITSELF: lambda medium: medium, **(PICTURES if kind == "image" else SOUNDS)}
+    made: dict[str, list[Any]] = {name: [] for name in changes}
+    for start in range(0, len(paths), _TOGETHER):
+        media = _readable(kind, paths[start : start + _TOGETHER], embedder.limits, failures)
+        rows = _embedded(kind, list(media.values()), changes, embedder)
+        for i, path in enumerate(media):
+            own = {name: row[i] for name, row in rows.items()}
+            if (why := _error(list(own.values()))) is not None:
+                failures[str(path)] = str(why)
+                continue
+            for name, vector in own.items():
+                made[name].append(vector)
+    if not made[_ITSELF]:
+        return []
+    vectors = {name: np.stack(rows) for name, rows in made.items()}
+    originals = vectors.pop(_ITSELF)
+    return [_beside(data, kind, name, changed @ originals.T) for name, changed in vectors.items()]
+
+
+def _readable(kind: str, paths: list[Path], limits: Limits, failures: dict[str, str]) -> dict[Path, Any]:
     media: dict[Path, Any] = {}
     for path in paths:
         try:
-            media[path] = _read(kind, path, embedder.limits)
+            media[path] = _read(kind, path, limits)
         except PanvecError as error:
             failures[str(path)] = str(error)
+    return media
+
+
+def _embedded(kind: str, media: list[Any], changes: dict[str, Callable[[Any], Any]], embedder: Embedder) -> dict[str, Any]:
+    """By the name of each change a row for each medium."""
     as_part: Callable[[Any], Medium] = Image if kind == "image" else partial(Audio, hz=HZ)
-    changes: dict[str, Callable[[Any], Any]] = {_ITSELF: lambda medium: medium, **(PICTURES if kind == "image" else SOUNDS)}
-    rows = {
-        name: embedder.embed([as_part(change(medium)) for medium in media.values()], on_error="return")
+    return {
+        name: embedder.embed([as_part(change(medium)) for medium in media], on_error="return")
         for name, change in changes.items()
     }
-    errors = [_error([row[i] for row in rows.values()]) for i in range(len(media))]
-    failures.update((str(path), str(why)) for path, why in zip(media, errors, strict=True) if why is not None)
-    whole = [i for i, why in enumerate(errors) if why is None]
-    if not whole:
-        return []
-    vectors = {name: np.stack([row[i] for i in whole]) for name, row in rows.items()}
-    originals = vectors.pop(_ITSELF)
-    return [_beside(data, kind, name, changed @ originals.T) for name, changed in vectors.items()]
 
 
 def _error(rows: list[Any]) -> PanvecError | None:

@@ -87,7 +87,7 @@ class Reader:
         if "audio" in media and "text" in record:
             return [Spoken(media["audio"], text, media.get("image")) for text in _texts(record["text"])]
         if len(media) == 1 and ("captions" in record or "label" in record):
-            return _described(record, next(iter(media.values())))
+            return _described(record, next(iter(media.values())), place)
         raise MediaError(
             f"{place}: the fields {', '.join(record)} make no task: a row has one of {', '.join(FOLDERS)} with captions or "
             "label, or audio with text (and image), or images with instructions, or two sentences; see docs/evaluation.md"
@@ -113,10 +113,19 @@ class Reader:
         return list({path.resolve(): path for path in paths if path.is_file()}.values())
 
 
-def class_name(record: Record) -> str | None:
-    """The name of the class of a row with a label."""
+def class_name(record: Record, place: str) -> str | None:
+    """The name of the class of a row with a label.
+
+    Raises:
+        MediaError: it is no text and no number, or blank.
+    """
     label = record.get("label")
-    return None if label is None else str(record.get("class_name") or label)
+    if label is None:
+        return None
+    name = record.get("class_name") or label
+    if not isinstance(name, str | int | float) or not str(name).strip():
+        raise MediaError(f"{place}: {name!r} is no class: give a text or a number, or leave label out")
+    return str(name)
 
 
 def _pairs(record: Record, place: str) -> list[Row]:
@@ -133,9 +142,9 @@ def _score(value: object, place: str) -> float | None:
     raise MediaError(f"{place}: {value!r} is no score of two sentences: give a number, or none of translations")
 
 
-def _described(record: Record, medium: File) -> list[Row]:
+def _described(record: Record, medium: File, place: str) -> list[Row]:
     captions = tuple(_texts(record.get("captions")))
-    name = class_name(record)
+    name = class_name(record, place)
     rows: list[Row] = [Captioned(medium, captions)] if captions else []
     return rows + ([] if name is None else [Labelled(medium, name)])
 

@@ -40,6 +40,7 @@ class Suite:
 _VALIDATION = "not in mteb: a task of ours, on the validation split"
 _GE2, _TEXT, _AUDIO = "ge2_protocol", "text", "audio"
 _REGISTER = "from a folder only: im2recipe.csail.mit.edu asks for registration"
+_PUBLIC = "the 8 data sets of 10 that are public"
 _OURS = "not in mteb: a task of ours"
 
 
@@ -110,7 +111,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "documents",
             "ViDoRe v2 and v3: pages of documents as pictures",
-            (_VIDORE_2, Line("ViDoRe v3", metric="ndcg_at_10", benchmark="ViDoRe(v3)", field="documents")),
+            (_VIDORE_2, Line("ViDoRe v3", metric="ndcg_at_10", benchmark="ViDoRe(v3)", note=_PUBLIC, field="documents")),
         ),
         Suite(
             "zero-shot-fields",

@@ -82,7 +82,20 @@ def _suite(name: str, results: Sequence[Result]) -> str:
         else ""
     )
     drawn = "<p>In brackets: the 95 % bootstrap interval over queries. Without brackets, mteb keeps no score of each item.</p>"
-    return f"<h2>Suite {escape(name)}</h2>\n{_table(headings, rows)}{drawn}{note}{_languages(results)}\n"
+    title = f"<h2>Suite {escape(name)}</h2>\n"
+    return f"{title}{_table(headings, rows)}{drawn}{note}{_suite_bars(name, figures, results)}{_languages(results)}\n"
+
+
+def _suite_bars(name: str, figures: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
+    """The measured figures that have an interval."""
+    rows = [
+        Bar(line if len(results) == 1 else f"{line}, {result.name}", found["value"], low, high, series)
+        for line in figures[0]
+        for series, (result, each) in enumerate(zip(results, figures, strict=True))
+        if (found := each.get(line, {})).get("interval")
+        for low, high in [found["interval"]]
+    ]
+    return f'<div class="charts"><section>{bars(f"{name}: scores", rows)}</section></div>' if rows else ""
 
 
 def _languages(results: Sequence[Result]) -> str:

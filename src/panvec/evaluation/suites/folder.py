@@ -80,16 +80,17 @@ def tasks_of(data: DataSet, seed: int) -> Iterator[Any]:
     pairs = [row for row in data.rows if isinstance(row, Pair)]
     alike = [pair for pair in pairs if pair.score is not None]
     translated = [pair for pair in pairs if pair.score is None]
-    if len(alike) > 1:
-        columns = {**_sentences(alike), "score": [cast(float, pair.score) for pair in alike]}
-        yield _task(Similarity, data, "STS", "text", {"test": columns}, low=0, high=max(columns["score"]))
+    scores = [cast(float, pair.score) for pair in alike]
+    if len(set(scores)) > 1:
+        columns = {**_sentences(alike), "score": scores}
+        yield _task(Similarity, data, "STS", "text", {"test": columns}, low=min(scores), high=max(scores))
     if len(translated) > 1:
         yield _task(Bitext, data, "BitextMining", "text", {"test": _sentences(translated)})
 
 
 def _of_labels(data: DataSet, kind: str, rows: list[Labelled], seed: int) -> Iterator[Any]:
     by_class: dict[str, list[Path]] = defaultdict(list)
-    for row in rows:
+    for row in dict.fromkeys(rows):
         by_class[row.class_name].append(row.medium.path)
     classes = sorted(name for name, paths in by_class.items() if len(paths) > 1)
     if len(classes) < 2:

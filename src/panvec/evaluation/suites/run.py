@@ -24,7 +24,7 @@ from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
 from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
 from panvec.evaluation.suites.queries import QueryScores, with_items
-from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of
+from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of, parts_of
 from panvec.models.remote.cost import Amount, Estimate, Price
 
 Say = Callable[[str], None]
@@ -118,15 +118,19 @@ def suite_of(name: str) -> Suite:
     return SUITES[name]
 
 
-def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = None) -> list[Planned]:
-    """Every task of a suite, and what it would fetch; asks no hub."""
-    cache = ResultCache(folder)
+def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = None, only: Sequence[str] = ()) -> list[Planned]:
+    """Every task of a suite, or those of the names in `only`, and what each would fetch; asks no hub.
+
+    Raises:
+        InputError: `only` names a task that the suite has not.
+    """
+    cache, lines = ResultCache(folder), _lines(suite, data, only)
     return [
         Planned(
             line.name,
             task.metadata.name,
             _metric(line, task),
-            task.metadata.dataset["path"],
+            ", ".join(part.metadata.dataset["path"] for part in parts_of(task)),
             task.metadata.dataset["revision"],
             _pinned(task),
             bytes_of(task),
@@ -134,8 +138,9 @@ def plan(suite: Suite, encoder: MtebEncoder, folder: Path, data: Path | None = N
             contents_of(task),
             amount_of(task),
         )
-        for line in suite.lines
-        for task in tasks_of(line, data)
+        for line, tasks in lines.items()
+        for task in tasks
+        if not only or task.metadata.name in only
     ]
 
 
@@ -165,11 +170,8 @@ def run(
     Raises:
         InputError: `only` names a task that the suite has not.
     """
-    lines = {line: tasks_of(line, data) for line in suite.lines}
+    lines = _lines(suite, data, only)
     tasks = {task.metadata.name: task for each in lines.values() for task in each}
-    unknown = [name for name in only if name not in tasks]
-    if unknown:
-        raise InputError(f"the suite {suite.name} has no task {unknown[0]!r}: it has {', '.join(tasks)}")
     cache, failed = ResultCache(folder), {}
     for name in only or tasks:
         if say:
@@ -184,11 +186,21 @@ def run(
     return SuiteReport(suite, _settings(encoder), [_data(*found) for found in kept.items()], figures, failed, folder, scores)
 
 
+def _lines(suite: Suite, data: Path | None, only: Sequence[str]) -> dict[Line, list[Any]]:
+    """The lines of a suite with their tasks, of which `only` may name some."""
+    lines = {line: tasks_of(line, data) for line in suite.lines}
+    names = [task.metadata.name for tasks in lines.values() for task in tasks]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise InputError(f"the suite {suite.name} has no task {unknown[0]!r}: it has {', '.join(names)}")
+    return lines
+
+
 def tasks_of(line: Line, data: Path | None = None) -> list[Any]:
-    """The tasks of a line: mteb's and ours."""
+    """The tasks of a line: mteb's, but for those whose data nobody is given, and ours."""
     with warnings.catch_warnings(action="ignore"):
         if line.benchmark:
-            return list(mteb.get_benchmark(line.benchmark).tasks)
+            return [task for task in mteb.get_benchmark(line.benchmark).tasks if task.metadata.is_public is not False]
         return [own_task(name, data) or mteb.get_task(name) for name in line.tasks]
 
 

@@ -19,25 +19,36 @@ _FRAMES_A_FILM = 32
 """The most that a hosted model is sent of one, at one a second."""
 
 
+def parts_of(task: Any) -> list[Any]:
+    """The tasks of which mteb makes one, or the task itself."""
+    return list(task.tasks) if task.is_aggregate else [task]
+
+
 def bytes_of(task: Any) -> int | None:
     """An estimate for the evaluated splits (training splits of classification come on top); None if it is not known."""
     if isinstance(task, CaptionTask):
         if task.folder is not None:
             return 0
         return int(task.source.gigabytes * 1e9) or None
-    statistics = task.metadata.descriptive_stats
-    return round(sum(map(_size, _nodes(statistics)))) or None if statistics else None
+    statistics = _statistics(task)
+    return round(sum(_size(node) for each in statistics for node in _nodes(each))) or None
 
 
 def amount_of(task: Any) -> Amount | None:
     """An estimate of what is embedded of the evaluated splits, without prompts; None of a task without statistics."""
-    statistics = None if isinstance(task, CaptionTask) else task.metadata.descriptive_stats
-    return sum(map(_amount, _nodes(statistics)), Amount()) if statistics else None
+    statistics = None if isinstance(task, CaptionTask) else _statistics(task)
+    return sum((_amount(node) for each in statistics for node in _nodes(each)), Amount()) if statistics else None
 
 
 def contents_of(task: Any) -> int:
     """How many contents that is."""
-    return sum(int(_of(split, "num_samples")) for split in (task.metadata.descriptive_stats or {}).values())
+    return sum(int(_of(split, "num_samples")) for each in _statistics(task) for split in each.values())
+
+
+def _statistics(task: Any) -> list[Mapping[str, Any]]:
+    """Of each part of a task; none where mteb lacks those of one."""
+    found = [part.metadata.descriptive_stats for part in parts_of(task)]
+    return found if all(found) else []
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

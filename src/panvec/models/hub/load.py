@@ -127,8 +127,9 @@ def _is_pooling(kind: str) -> bool:
 def _no_pooling(missing: Path) -> ModelError:
     return ModelError(
         f"there is no {missing}, which says how the model pools its tokens, and a guess would give other vectors than those it "
-        "was trained for: get the whole model again, or make this folder one of sentence-transformers, with the pooling of the "
-        "model's card (SentenceTransformer(modules=[Transformer(...), Pooling(...)]).save_pretrained(...))"
+        "was trained for: get the whole model again, name a revision that has it, or make this folder one of "
+        "sentence-transformers, with the pooling of the model's card (SentenceTransformer(modules=[Transformer(...), "
+        "Pooling(...)]).save_pretrained(...))"
     )
 
 
