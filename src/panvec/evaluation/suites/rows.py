@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from panvec.content import Audio, Content, Image, Part, Text, Video
+from panvec.content import Audio, Content, Document, Image, Part, Text, Video
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
-MODALITIES = ("text", "image", "video", "audio")
+DOCUMENT = "panvec document"
+"""The column of documents in tasks of ours: mteb has no such modality, and no data set of its own has a column of this name."""
+MODALITIES = ("text", "image", "video", "audio", DOCUMENT)
 """The columns that are embedded, and the order of their parts in a content (mteb's own order)."""
 _ROWS_READ_TOGETHER = 64
 
@@ -72,6 +74,8 @@ def _part(modality: str, value: Any) -> Part:
         return Image(source)
     if modality == "audio":
         return Audio(source)
+    if modality == DOCUMENT:
+        return Document(source)
     return Video(source)
 
 
