@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from panvec.errors import LimitError
 if TYPE_CHECKING:
     from panvec.models.embedder import Embedder
     from panvec.models.remote.cost import Estimate
+    from panvec.tasks import Task
 
 _OPTIONS = ("revision", "dtype", "device", "base_url", "budget")
 """Those that only some models take."""
@@ -59,18 +60,19 @@ class Choice:
             given["towers"] = () if self.towers == "none" else tuple(self.towers.split(","))
         return Embedder(self.model, threads=self.threads, allow_network=self.allow_network, **given)
 
-    def agree(self, embedder: "Embedder", contents: Any) -> None:
-        """Where the model is hosted: say what embedding `contents` costs, and ask on a terminal.
+    def agree(self, embedder: "Embedder", contents: Any, again: "Mapping[Task, list[str]] | None" = None) -> None:
+        """Where the model is hosted: say what embedding `contents`, and texts `again` under tasks, costs; ask on a terminal.
 
         Raises:
             LimitError: it is over the budget. typer.Abort: the answer was no.
         """
         if embedder.hosted:
-            self.agree_to(embedder.estimate(contents))
+            more = (embedder.estimate(texts, task=task) for task, texts in (again or {}).items())
+            self.agree_to(sum(more, embedder.estimate(contents)))
 
-    def agreement(self, embedder: "Embedder") -> Callable[[Any], None] | None:
+    def agreement(self, embedder: "Embedder", again: "Mapping[Task, list[str]] | None" = None) -> Callable[[Any], None] | None:
         """`agree` for an evaluation that asks it once it has read its contents; None where there is nothing to agree to."""
-        return functools.partial(self.agree, embedder) if embedder.hosted else None
+        return functools.partial(self.agree, embedder, again=again) if embedder.hosted else None
 
     def agree_to(self, estimate: "Estimate") -> None:
         """Say what a job with a hosted model costs, and ask on a terminal.

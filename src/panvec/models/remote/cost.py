@@ -55,6 +55,10 @@ class Estimate:
     amount: Amount
     usd: float | None
 
+    def __add__(self, other: Estimate) -> Estimate:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Estimate(self.contents + other.contents, self.amount + other.amount, usd)
+
     def __str__(self) -> str:
         price = "at an unknown price" if self.usd is None else f"about {self.usd:.4f} US dollars"
         return f"{self.contents} contents, about {self.amount.tokens} tokens of text, {price}"
