@@ -98,7 +98,7 @@ def test_what_the_model_refuses_is_a_miss_and_is_counted(server: Server, command
 
 @pytest.mark.parametrize("task", [TASK, "DOCCII2TRetrieval"])
 def test_what_is_refused_is_never_found_and_finds_nothing(server: Server, docci: Path, tmp_path: Path, task: str) -> None:
-    """Against ranks of cosines of the same vectors, many below 0, where all texts but two are refused: as queries, as candidates."""
+    """Against cosines of the same vectors, some below 0, where all texts but two are refused: as queries and candidates."""
     known = [f"only {colour} here" for colour in COLOURS[:2]]
     captions = [*known, *(f"a refused {colour} thing" for colour in COLOURS)]
     rows = [{"image": f"{c}.png", "captions": [text for text in captions if c in text.split()]} for c in COLOURS]

@@ -253,6 +253,14 @@ def test_keys_come_from_the_environment_and_are_never_told(
     assert KEY not in caplog.text
 
 
+@pytest.mark.parametrize("make", [gemini, openai])
+def test_the_word_that_stands_for_no_key_is_left_in_errors(server: Server, make: Any) -> None:
+    embedder = make(server)
+    server.reset(403)
+    with pytest.raises(ModelError, match="no, said the server to .*none"):
+        embedder.embed("a")
+
+
 def test_what_is_sent_elsewhere_needs_leave_and_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="allow_network=True"):
         Embedder("gemini:gemini-embedding-2")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from panvec.errors import InputError, ModelError
 from panvec.models.remote.cost import PRICES, Price
 from panvec.models.remote.pace import Pace
+from panvec.models.remote.service import NO_KEY
 from panvec.tasks import Task, as_task
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _key(name: str, provider: str, *, needed: bool) -> str:
     key = next((os.environ[variable] for variable in _KEYS[provider] if os.environ.get(variable)), "")
     if not key and needed:
         raise InputError(f"{name} needs a key in the environment: set {' or '.join(_KEYS[provider])}")
-    return key or "none"
+    return key or NO_KEY
 
 
 def _check_installed(name: str, provider: str) -> None:

@@ -12,6 +12,8 @@ from panvec.models.remote.wire import Letter
 from panvec.tasks import Task
 
 ENDLESS = 10**9
+NO_KEY = "none"
+"""Stands for a key where a server on this machine needs none: clients want one."""
 REFUSED = (400, 413, 422)
 """Statuses that a request earns by what is in it."""
 
@@ -73,4 +75,4 @@ class Service(Protocol):
 
 def scrubbed(message: str, key: str) -> str:
     """A message without the key in it."""
-    return message.replace(key, "***") if key else message
+    return message.replace(key, "***") if key != NO_KEY else message
