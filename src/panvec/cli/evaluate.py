@@ -13,7 +13,7 @@ from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
 from panvec.cli.outputs import check_out
 from panvec.cli.progress import progress_bar
-from panvec.cli.suites import add_suites, need_mteb, show, table
+from panvec.cli.suites import Suites, add_suites, need_mteb, show, table
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 _WIDE = 10_000
 
-app = typer.Typer(help="Scores of a model.", no_args_is_help=True)
-
+app = typer.Typer(cls=Suites, help="Scores of a model.", no_args_is_help=True)
 
 add_suites(app)
 

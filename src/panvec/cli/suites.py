@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
 from panvec.cli.outputs import check_out
 from panvec.cli.vectors import Precision
 from panvec.errors import InputError
-from panvec.evaluation.suite_table import SUITES
+from panvec.evaluation.suite_table import SUITES, unknown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 
 _RESULTS = Path("results")
 _WIDE = 10_000
+
+
+class Suites(typer.core.TyperGroup):
+    """Commands of which most are suites."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` name.
+
+        Raises:
+            InputError: there is none; the message names the suites.
+        """
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise unknown(args[0])
+        return super().resolve_command(ctx, args)
 
 
 def add_suites(app: typer.Typer) -> None:

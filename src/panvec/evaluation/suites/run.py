@@ -18,7 +18,7 @@ from mteb.cache.result_cache import ResultCache
 from panvec.errors import InputError, PanvecError
 from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
-from panvec.evaluation.suite_table import SUITES, Line, Suite
+from panvec.evaluation.suite_table import SUITES, Line, Suite, unknown
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
@@ -114,7 +114,7 @@ def suite_of(name: str) -> Suite:
         InputError: there is none; the message names them all.
     """
     if name not in SUITES:
-        raise InputError(f"unknown suite {name!r}: use one of {', '.join(SUITES)}, or sample, or local DIR")
+        raise unknown(name)
     return SUITES[name]
 
 
