@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from panvec.evaluation.suite_table import SUITES  # noqa: E402
 from panvec.evaluation.suites.captions import SOURCES, caption_task, own_task  # noqa: E402
 from panvec.evaluation.suites.encoder import MtebEncoder  # noqa: E402
 from panvec.evaluation.suites.intervals import of_mean  # noqa: E402
-from panvec.evaluation.suites.kept import SETTINGS  # noqa: E402
+from panvec.evaluation.suites.kept import SETTINGS, write_kept  # noqa: E402
 from panvec.evaluation.suites.run import plan, run, suite_of, tasks_of  # noqa: E402
 from panvec.evaluation.suites.sizes import bytes_of  # noqa: E402
 from panvec.tasks import Task  # noqa: E402
@@ -159,9 +160,20 @@ def test_what_a_killed_run_left_half_written_is_run_again(embedder: Embedder, do
     done = [p.task for p in plan(suite, MtebEncoder(embedder), results, docci) if p.done]
     assert done == names[:1]
     assert run(suite, MtebEncoder(embedder), results, data=docci, only=names).figures == whole.figures
-    kept = [json.loads(line)["task"] for line in settings.read_text().splitlines()]
+    kept = [json.loads(line)["task"] for line in settings.read_text().splitlines() if line.endswith("}")]
     assert kept == (names if harm != "result cut off" else [*names, names[1]])
     assert {r.task_name for model in ResultCache(results).load_results() for r in model.task_results} == set(names)
+
+
+def test_runs_that_write_at_once_lose_no_line(embedder: Embedder, tmp_path: Path) -> None:
+    encoder, cache = MtebEncoder(embedder), ResultCache(tmp_path)
+    Path(cache.get_task_result_path("task", encoder.mteb_model_meta)).parent.mkdir(parents=True)
+    tasks = [task for line in SUITES["english"].lines for task in tasks_of(line)]
+    settings = {"filling": "x" * 9_999}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda task: write_kept(task, encoder, cache, settings, []), tasks))
+    written = [json.loads(line)["task"] for line in next(tmp_path.rglob(SETTINGS)).read_text().splitlines()]
+    assert sorted(written) == sorted(task.metadata.name for task in tasks)
 
 
 def test_a_run_that_is_killed_between_two_tasks_goes_on(docci: Path, tmp_path: Path) -> None:
