@@ -29,7 +29,11 @@ class Choice:
         str, typer.Option(help="A model of `panvec models`, a folder of one, or a name on the Hugging Face hub.")
     ] = "nano"
     allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Let the model be downloaded, or what is embedded be sent to its host.")
+        bool,
+        typer.Option(
+            "--allow-network",
+            help="Let the model (of a suite the data too) be downloaded, or what is embedded be sent to its host.",
+        ),
     ] = False
     revision: Annotated[str | None, typer.Option(help="A commit, branch or tag of a model of the hub (default: main).")] = None
     towers: Annotated[

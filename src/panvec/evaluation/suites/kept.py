@@ -49,7 +49,8 @@ def read_kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Kept | Non
 def write_kept(task: Any, encoder: MtebEncoder, cache: ResultCache, settings: dict[str, Any], ranked: Sequence[Ranked]) -> None:
     """Write what belongs to the result that mteb has written. The settings come last: with them a run is at its end.
 
-    Other processes may write theirs to the same file: a line is added in one piece, under the last one though that was cut off.
+    Other processes may write theirs to the same file: a line is added in one piece, after an empty one where the last is cut
+    off, or still being written.
     """
     queries = "".join(map(_line, map(asdict, ranked)))
     write_text(_queries(task, encoder, cache), queries)

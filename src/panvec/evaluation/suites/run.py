@@ -23,6 +23,7 @@ from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
 from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
+from panvec.evaluation.suites.network import network
 from panvec.evaluation.suites.queries import QueryScores, with_items
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of, parts_of
 from panvec.models.remote.cost import Amount, Estimate, Price
@@ -30,6 +31,8 @@ from panvec.models.remote.cost import Amount, Estimate, Price
 Say = Callable[[str], None]
 _SEED = 42
 """mteb's own, of every draw in its tasks."""
+_ALLOW = "--allow-network (allow_network=True) fetches it"
+_CONNECT = "connect, the hub does not answer, or fill its cache"
 _PIN = re.compile("[0-9a-f]*")
 """Commits, and the "" of folders; a branch has other letters."""
 
@@ -158,6 +161,7 @@ def run(
     data: Path | None = None,
     only: Sequence[str] = (),
     say: Say | None = None,
+    allow_network: bool = False,
 ) -> SuiteReport:
     """Run what is not yet in `folder`, and read the figures of all that is.
 
@@ -166,6 +170,7 @@ def run(
         data: a folder with a data folder for each task of ours, used instead of the hub.
         only: names of tasks; the others are not run.
         say: is told what is being run.
+        allow_network: permits what is in no cache to be fetched from the Hugging Face hub.
 
     Raises:
         InputError: `only` names a task that the suite has not.
@@ -173,12 +178,15 @@ def run(
     lines = _lines(suite, data, only)
     tasks = {task.metadata.name: task for each in lines.values() for task in each}
     cache, failed = ResultCache(folder), {}
-    for name in only or tasks:
-        if say:
-            say(name)
-        reason = _run(tasks[name], [line.metric for line in suite.lines], encoder, cache)
-        if reason:
-            failed[name] = reason
+    with network(allowed=allow_network):
+        for name in only or tasks:
+            if say:
+                say(name)
+            reason = _run(
+                tasks[name], [line.metric for line in suite.lines], encoder, cache, _CONNECT if allow_network else _ALLOW
+            )
+            if reason:
+                failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
     figures = [_read(suite, line, own, kept) for line, own in lines.items()]
     size = {"dim": encoder.dim, "precision": encoder.precision}
@@ -208,7 +216,7 @@ def _pinned(task: Any) -> bool:
     return _PIN.fullmatch(task.metadata.dataset["revision"]) is not None
 
 
-def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
+def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache, way_out: str) -> str:
     """Why a task could not be run; "" if it was, or had been."""
     if read_kept(task, encoder, cache) is not None:
         return ""
@@ -224,7 +232,7 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     except PanvecError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever one task of mteb's fails with, the others are run
-        return _reason(task, error)
+        return _reason(task, error, way_out)
     seconds = time.monotonic() - began
     missing = {"not_embedded": dict(encoder.failures), "not_embedded_count": len(encoder.missing)}
     found = {"pinned": pinned, "seconds": round(seconds, 3), "intervals": intervals_of(queries.ranked, _SEED), **missing}
@@ -234,13 +242,13 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     return ""
 
 
-def _reason(task: Any, error: Exception) -> str:
+def _reason(task: Any, error: Exception, way_out: str) -> str:
     said = str(error).strip().splitlines()
     first = said[0] if said else type(error).__name__
     if isinstance(error, OSError):
         size = bytes_of(task)
         about = f", about {size / 1e6:,.0f} MB" if size else ""
-        return f"cannot fetch {task.metadata.dataset['path']} from the hub{about}: connect, or fill its cache ({first})"
+        return f"{task.metadata.dataset['path']}{about}, is not in the local cache of the hub: {way_out} ({first})"
     return f"{type(error).__name__}: {first}"
 
 
