@@ -24,7 +24,7 @@ from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
 from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
 from panvec.evaluation.suites.network import network
-from panvec.evaluation.suites.queries import QueryScores, with_items
+from panvec.evaluation.suites.queries import QueryScores, with_items, worst
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of, parts_of
 from panvec.models.remote.cost import Amount, Estimate, Price
 
@@ -84,6 +84,7 @@ class SuiteReport:
     Attributes:
         data: of each task that has been run, the data set, the revision that was read, and whether it is pinned.
         scores: of each task that ranks candidates, the value of each query, which a paired comparison needs.
+        worst: of each of these tasks, the queries that score lowest.
     """
 
     suite: Suite
@@ -93,6 +94,7 @@ class SuiteReport:
     failed: dict[str, str]
     folder: Path
     scores: list[dict[str, Any]] = field(repr=False)
+    worst: list[dict[str, Any]] = field(repr=False)
 
     def as_dict(self, *, items: bool = False) -> dict[str, Any]:
         """For JSON; published figures are in percent, under their own key. With the value of each query where `items`."""
@@ -105,6 +107,7 @@ class SuiteReport:
             "results": str(self.folder),
             "data": self.data,
             "figures": [_figure(figure) for figure in self.figures],
+            "worst": self.worst,
             "failed": self.failed,
             "settings": self.settings,
         }
@@ -191,7 +194,9 @@ def run(
     figures = [_read(suite, line, own, kept) for line, own in lines.items()]
     size = {"dim": encoder.dim, "precision": encoder.precision}
     scores = [score | size for line, own in lines.items() for score in _scores(line, own, kept)]
-    return SuiteReport(suite, _settings(encoder), [_data(*found) for found in kept.items()], figures, failed, folder, scores)
+    misses = [miss for line, own in lines.items() for miss in _misses(line, own, kept)]
+    data_read = [_data(*found) for found in kept.items()]
+    return SuiteReport(suite, _settings(encoder), data_read, figures, failed, folder, scores, misses)
 
 
 def _lines(suite: Suite, data: Path | None, only: Sequence[str]) -> dict[Line, list[Any]]:
@@ -285,6 +290,14 @@ def _scores(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Itera
             metric = _metric(line, task)
             for subset, items in with_items(found.ranked, metric):
                 yield {"data": task.metadata.name, "task": subset, "metric": metric, "items": items}
+
+
+def _misses(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Iterator[dict[str, Any]]:
+    """The queries that score lowest of the tasks of a line that were run."""
+    for task in tasks:
+        if found := kept.get(task.metadata.name):
+            metric = _metric(line, task)
+            yield from ({"data": task.metadata.name, "metric": metric, **miss} for miss in worst(found.ranked, metric))
 
 
 def _subsets(task: Any, kept: Kept, metric: str) -> list[dict[str, Any]]:
