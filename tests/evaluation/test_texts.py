@@ -11,9 +11,11 @@ from folders import write_rows
 from hosted import Server
 
 from panvec import Embedder
+from panvec.data.readers import SourceSpec, open_source
 from panvec.evaluation import evaluate_local
-from panvec.evaluation.data import Selection
-from panvec.evaluation.vectors import Vectors
+from panvec.evaluation.data import Selection, read_data
+from panvec.evaluation.rows import Labelled
+from panvec.evaluation.vectors import Vectors, Words
 
 QUESTIONS = {
     "lost_card": ["I cannot find my card", "My card is gone", "Someone stole my bank card", "I left my card on the train"],
@@ -62,6 +64,17 @@ def test_texts_are_found_by_what_asks_for_them(embedder: Embedder, tmp_path: Pat
     assert found["caption to text", "R@1"].items == tuple(right[np.arange(len(asked)), scores.argmax(1)].astype(float))
     assert found["text to caption", "R@1"].candidates == len(set(asked)), "one wording is one candidate"
     assert report.gaps == []
+
+
+def test_texts_that_a_recipe_keeps_out_of_training_are_those_that_are_scored(tmp_path: Path) -> None:
+    rows = [{"text": f"question {number} " * (1 + number), "label": "odd" if number % 2 else "even"} for number in range(60)]
+    write_rows(tmp_path / "q" / "labels.jsonl", rows)
+    (data,) = read_data(tmp_path / "q", Selection(dev_share=0.3))[0]
+    scored = {row.medium.text for row in data.rows if isinstance(row, Labelled) and isinstance(row.medium, Words)}
+    spec = SourceSpec(path="q/labels.jsonl", query=("text",), label="label", dev_share=0.3)
+    trained = {str(pair.query[0][1]) for pair in open_source(spec, tmp_path)}
+    assert 5 < len(scored) < 30
+    assert (scored | trained, scored & trained) == ({row["text"] for row in rows}, set())
 
 
 def test_few_shot_and_clusters_of_texts_and_documents(embedder: Embedder, tmp_path: Path) -> None:
