@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class RemoteModel:
         self.service, self.name, self.space_id = service, name, space_id
         self.dims, self.prompts = card.dims, card.prompts
         self.modalities = (*card.modalities, "document")
-        self.settings = {"frames_per_second": card.facts.fps, "most_frames": card.facts.frames}
+        self.settings = {"frames_per_second": card.facts.fps, "most_frames": card.facts.frames, "most": asdict(most)}
         self.int8_ranges = {dim: min(1.0, 6 / dim**0.5) for dim in card.dims}
         self.pace, self.price, self.budget, self.spent = pace, price, budget, 0.0
         self.reader = Reader(name, card.facts, card.modalities, cut, most.tokens)
