@@ -74,6 +74,7 @@ class MtebEncoder(AbsEncoder):
         self.extra = extra or {}
         self.mteb_model_meta = model_meta(embedder, self.dim, precision, self.extra)
         self._known: dict[bytes, Vector] = {}
+        self._searched = SearchEncoderWrapper(self)
 
     def at(self, dim: int, precision: Precision = "float32") -> MtebEncoder:
         """The same model at another dim or precision, which embeds nothing again."""
@@ -109,7 +110,6 @@ class MtebEncoder(AbsEncoder):
 
     def index(self, corpus: Any, **options: Any) -> None:
         """Take candidates, for `search`."""
-        self._searched = SearchEncoderWrapper(self)
         self._searched.index(corpus, **options)
 
     def search(self, queries: Any, **options: Any) -> dict[str, dict[str, float]]:

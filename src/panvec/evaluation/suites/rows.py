@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 DOCUMENT = "panvec document"
 """The column of documents in tasks of ours: mteb has no such modality, and no data set of its own has a column of this name."""
-MODALITIES = ("text", "image", "video", "audio", DOCUMENT)
+MODALITIES = ("text", "image", "video", "audio")
 """The columns that are embedded, and the order of their parts in a content (mteb's own order)."""
+_COLUMNS = (*MODALITIES, DOCUMENT)
 _ROWS_READ_TOGETHER = 64
 
 
@@ -30,7 +31,7 @@ def contents_of(inputs: DataLoader[Any]) -> Iterator[Content]:
         InputError: a row without a column that can be embedded, or a medium in a form that mteb does not document.
     """
     for row in _rows(inputs.dataset):
-        parts = [_part(modality, value) for modality in MODALITIES for value in values_of(row.get(modality))]
+        parts = [_part(modality, value) for modality in _COLUMNS for value in values_of(row.get(modality))]
         if not parts:
             raise InputError(f"a row of the columns {', '.join(row)} has nothing to embed: it needs {', '.join(MODALITIES)}")
         yield Content(*parts)
@@ -42,7 +43,7 @@ def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(dataset, Dataset):
         yield from (dataset[i] for i in range(len(dataset)))
         return
-    kept = undecoded(dataset.select_columns([name for name in dataset.column_names if name in MODALITIES]))
+    kept = undecoded(dataset.select_columns([name for name in dataset.column_names if name in _COLUMNS]))
     for start in range(0, len(kept), _ROWS_READ_TOGETHER):
         columns = kept[start : start + _ROWS_READ_TOGETHER]
         yield from (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))

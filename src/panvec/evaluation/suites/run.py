@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 _SEED = 42
 """mteb's own, of every draw in its tasks."""
 _ALLOW = "--allow-network (allow_network=True) fetches it"
-_CONNECT = "connect, the hub does not answer, or fill its cache"
+_CONNECT = "connect to the hub, or fill its cache"
 _PIN = re.compile("[0-9a-f]*")
 """Commits, and the "" of folders; a branch has other letters."""
 
@@ -181,14 +181,12 @@ def run(
     lines = _lines(suite, data, only)
     tasks = {task.metadata.name: task for each in lines.values() for task in each}
     cache, failed = ResultCache(folder), {}
+    metrics, way_out = [line.metric for line in suite.lines], _CONNECT if allow_network else _ALLOW
     with network(allowed=allow_network):
         for name in only or tasks:
             if say:
                 say(name)
-            reason = _run(
-                tasks[name], [line.metric for line in suite.lines], encoder, cache, _CONNECT if allow_network else _ALLOW
-            )
-            if reason:
+            if reason := _run(tasks[name], metrics, encoder, cache, way_out):
                 failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
     figures = [_read(suite, line, own, kept) for line, own in lines.items()]
