@@ -21,6 +21,7 @@ class HubServer(ThreadingHTTPServer):
         self.api = f"/api/{kind}/{name}"
         self.files_at = f"/{name}/resolve/" if kind == "models" else f"/{kind}/{name}/resolve/"
         self.sent: list[str] = []
+        self.asked: list[str] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -59,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve(self, *, body: bool) -> None:
         path, api = self.path.partition("?")[0], self.server.api
+        self.server.asked.append(path)
         if path.startswith(f"{api}/revision/") or path == api:
             files = [{"rfilename": file} for file in self.server.files()]
             about = {"id": self.server.name, "sha": COMMIT, "siblings": files}

@@ -159,8 +159,12 @@ def test_sentences_are_as_alike_as_people_find_them(tmp_path: Path, embedder: Em
         assert score.value == pytest.approx(scipy.stats.spearmanr(cosines, [alike for _, _, alike in part]).statistic)
         assert (score.metric, score.queries, score.failed) == ("Spearman", len(part), 0)
         assert np.mean(score.items) == pytest.approx(score.value, abs=1e-4)
-    (lost,) = evaluate_local(tmp_path, Planted("puppy")).scores
-    assert lost.failed == 1
+    for refused, end in (("puppy", -2), ("the stock market", 2)):
+        model = Planted(refused)
+        (lost,) = evaluate_local(tmp_path, model).scores
+        cosines = [end if refused in b else float(model.vector(a) @ model.vector(b)) for a, b, _ in pairs[""]]
+        wrong = scipy.stats.spearmanr(cosines, [alike for _, _, alike in pairs[""]]).statistic
+        assert (lost.failed, lost.value) == (1, pytest.approx(wrong)), "a pair without vectors stands at the wrong end"
 
 
 def test_disturbed_media_are_near_themselves(tmp_path: Path, media: Path, embedder: Embedder) -> None:

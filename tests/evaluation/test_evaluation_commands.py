@@ -132,6 +132,12 @@ def test_a_suite_called_wrongly_ends_before_anything_is_fetched(
     assert "running" not in err
 
 
+def test_an_unknown_suite_names_those_that_exist(run: Run) -> None:
+    code, _, err = run("eval", "nosuite")
+    assert code == 2
+    assert all(name in err for name in ("unknown suite 'nosuite'", *SUITES, "sample", "local"))
+
+
 def test_suites_say_what_they_would_fetch_and_need_mteb(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mteb", reason="needs panvec[eval]")
     code, out, _ = run("eval", "ge2", "--dry-run", "--results", tmp_path / "r")

@@ -172,9 +172,15 @@ def test_microvqa_from_a_hub_and_the_commit_that_main_stood_at(
     server = HubServer("jmhb/microvqa", tmp_path / "repository", "datasets")
     point_to(server, tmp_path, monkeypatch)
     task, results = "MicroVQAI2TRetrieval", tmp_path / "r"
-    code, out, err = run("eval", "zero-shot-fields", "--only", task, "--results", results, "--json")
+    arguments = ("eval", "zero-shot-fields", "--only", task, "--json")
+    code, out, err = run(*arguments, "--results", results)
+    assert (code, server.asked) == (1, []), "nothing is fetched that was not asked for"
+    assert f"not run: {task}: jmhb/microvqa, is not in the local cache of the hub: --allow-network" in err
+    code, out, err = run(*arguments, "--results", results, "--allow-network")
     server.shutdown()
     assert code == 0, err
+    again = run(*arguments, "--results", tmp_path / "again")
+    assert (again[0], json.loads(again[1])["figures"]) == (0, json.loads(out)["figures"]), "the cache is enough"
     (found,) = (figure["value"] for figure in json.loads(out)["figures"] if figure["tasks"] == [task])
     assert found == pytest.approx(recall_at_5(embedder, [Image(image) for image in images], texts), abs=1e-4)
     assert 0.3 < found < 1

@@ -10,10 +10,10 @@ from typing import Any
 import PIL.Image
 import pytest
 from command import Run, runner
-from folders import captioned
+from folders import COLOURS, captioned, write_rows
 from hosted import Server
 
-from panvec import Embedder, ModelError, PanvecError
+from panvec import Embedder, Image, ModelError, PanvecError
 from panvec.evaluation import evaluate_local
 from panvec.evaluation.data import Selection
 from panvec.evaluation.robustness import evaluate_robustness
@@ -94,6 +94,25 @@ def test_what_the_model_refuses_is_a_miss_and_is_counted(server: Server, command
     figure = next(f for f in json.loads((tmp_path / "out.json").read_text())["figures"] if f["tasks"] == [TASK])
     assert figure["not_embedded"] == 1, "one wording of two pictures"
     assert figure["value"] is not None
+
+
+@pytest.mark.parametrize("task", [TASK, "DOCCII2TRetrieval"])
+def test_what_is_refused_is_never_found_and_finds_nothing(server: Server, docci: Path, tmp_path: Path, task: str) -> None:
+    """Against cosines of the same vectors, some below 0, where all texts but two are refused: as queries and candidates."""
+    known = [f"only {colour} here" for colour in COLOURS[:2]]
+    captions = [*known, *(f"a refused {colour} thing" for colour in COLOURS)]
+    rows = [{"image": f"{c}.png", "captions": [text for text in captions if c in text.split()]} for c in COLOURS]
+    write_rows(docci / "DOCCI/captions.jsonl", rows)
+    server.reset(refuses="refused")
+    model = encoder(server)
+    report = run(suite_of("ge2"), model, tmp_path / "r", data=docci, only=[task])
+    (found,) = [each for each in report.scores if each["data"] == task]
+    images = model.embedder.embed([Image(docci / "DOCCI/images" / row["image"]) for row in rows])
+    cosines = images @ model.embedder.embed(known).T
+    assert (cosines.max(1) < 0).any(), "the cosine 0 would stand first"
+    hits = (cosines.argmax(0) == [0, 1]) if task == TASK else cosines.argmax(1)[:2] == [0, 1]
+    assert len(found["items"]) == (len(captions) if task == TASK else len(rows))
+    assert sum(found["items"]) == hits.sum()
 
 
 def test_robustness_leaves_out_what_is_refused_and_fails_with_the_service(server: Server, docci: Path) -> None:

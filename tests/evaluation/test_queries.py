@@ -46,6 +46,16 @@ def test_two_results_of_a_suite_are_compared_query_by_query(run: Run, tmp_path: 
     for dim in (384, 64):
         assert run("eval", "ge2", *common, "--dim", dim, "--out", tmp_path / f"{dim}.json")[0] == 0
     full, short = (json.loads((tmp_path / f"{dim}.json").read_text()) for dim in (384, 64))
+    texts, media = ([miss for miss in short["worst"] if miss["data"] == task] for task in TASKS)
+    assert texts[0]["score"] == min(score for each in short["scores"] if each["data"] == TASKS[0] for score in each["items"])
+    captions = (data / "DOCCI/captions.jsonl").read_text()
+    assert all(part["value"] in captions for miss in texts for part in miss["query"])
+    assert all(Path(part["value"]).is_file() for miss in media for part in miss["query"])
+    page = build_page([tmp_path / "384.json", tmp_path / "64.json"])
+    assert f"<q>{texts[0]['query'][0]['value']}</q>" in page
+    assert page.count("data:image/jpeg") >= len(media)
+    assert 'aria-label="quality against cost"' in page
+    assert "64 float32: " in page
     code, out, err = run("eval", "compare", tmp_path / "384.json", tmp_path / "64.json", "--json")
     assert (code, err) == (0, "")
     found = {each["data"]: each for each in json.loads(out)}

@@ -312,6 +312,16 @@ def test_a_model_that_does_not_say_how_it_pools_is_refused(models: Path, tmp_pat
         Embedder(copy)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"), [("modules.json", '{"type": "x"}'), ("modules.json", "[1]"), ("config.json", "[]")]
+)
+def test_files_of_a_model_that_hold_something_else_are_damaged(models: Path, tmp_path: Path, file: str, content: str) -> None:
+    copy = shutil.copytree(models / "qwen3_vl", tmp_path / "qwen3_vl")
+    (copy / file).write_text(content)
+    with pytest.raises(ModelError, match=f"{copy / file} is damaged"):
+        Embedder(copy)
+
+
 def test_without_sentence_transformers_a_model_says_what_to_install(models: Path) -> None:
     load = f"from panvec import Embedder; Embedder({str(models / 'bert')!r})"
     code = f"import sys; sys.modules['sentence_transformers'] = None; {load}"

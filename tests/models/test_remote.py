@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hosted import Server, vector_of
+from samples import pdf_bytes
 
 from panvec import Audio, Content, Document, Embedder, Image, InputError, Limits, ModelError, PanvecError, Video
-from panvec.models.remote.cost import Price
+from panvec.models.remote.cost import Most, Price
 
 KEY = "secret-0123456789"
 PICTURE = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
@@ -217,8 +218,32 @@ def test_a_text_too_long_for_gemini_is_the_mean_of_its_pieces(server: Server, wo
     assert len(pieces) > 3
     assert max(len(piece.encode()) for piece in pieces) <= 4 * 6_000
     assert ["inline_data" in parts[-1] for parts in sent] == [False] * (len(sent) - 1) + [True]
-    mean = sum(unit(vector_of(parts, 3072)) * len(piece.encode()) for parts, piece in zip(sent, pieces, strict=True))
+    weights = [len(piece.encode()) / 4 + (258 if parts is sent[-1] else 0) for parts, piece in zip(sent, pieces, strict=True)]
+    mean = sum(unit(vector_of(parts, 3072)) * weight for parts, weight in zip(sent, weights, strict=True))
     np.testing.assert_allclose(found, unit(mean), atol=1e-3)
+
+
+LONG = {
+    "pictures": (Content(*(Image(PICTURE + shade) for shade in range(13))), ["image/png"] * 6, [6, 6, 1]),
+    "pages": (Content("read", Document(pdf_bytes([["Some words."]] * 8))), ["image/png"] * 6, [6, 2]),
+    "sound": (Content(Audio(np.tile(SOUND, 400), hz=16_000)), ["audio/wav"] * 6, [6, 6, 2]),
+    "video": (Content(Video(np.zeros((150, 32, 32, 3), np.uint8), fps=1)), ["video/mp4"] * 4, [4, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_what_is_too_much_for_gemini_is_the_mean_of_what_it_takes(server: Server, kind: str) -> None:
+    content, first, counts = LONG[kind]
+    (found,) = gemini(server).embed([content])
+    sent = [r["content"]["parts"] for request in server.requests for r in request["body"]["requests"]]
+    files = [[part["inline_data"]["mime_type"] for part in parts if "inline_data" in part] for parts in sent]
+    assert (files[0], [len(own) for own in files]) == (first, counts)
+    server.reset()
+    gemini(server, most=Most()).embed([content])
+    assert [len(r["body"]["requests"]) for r in server.requests] == [1], "another server may take more"
+    if kind == "pictures":
+        mean = sum(unit(vector_of(parts, 3072)) * len(parts) for parts in sent)
+        np.testing.assert_allclose(found, unit(mean), atol=1e-3)
 
 
 def test_a_long_text_reaches_other_servers_as_it_is(server: Server) -> None:
@@ -251,6 +276,14 @@ def test_keys_come_from_the_environment_and_are_never_told(
             assert KEY not in str(failure.value)
             assert KEY not in repr(embedder)
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("make", [gemini, openai])
+def test_the_word_that_stands_for_no_key_is_left_in_errors(server: Server, make: Any) -> None:
+    embedder = make(server)
+    server.reset(403)
+    with pytest.raises(ModelError, match="no, said the server to .*none"):
+        embedder.embed("a")
 
 
 def test_what_is_sent_elsewhere_needs_leave_and_a_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
 from panvec.cli.outputs import check_out
 from panvec.cli.progress import progress_bar
-from panvec.cli.suites import add_suites, need_mteb, show, table
+from panvec.cli.suites import Suites, add_suites, need_mteb, show, table
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from panvec.evaluation.compare import Difference
     from panvec.evaluation.vectors import Vectors
     from panvec.models.embedder import Embedder
+    from panvec.tasks import Task
 
 _SHOWN = 10
 _WIDE = 10_000
 
-app = typer.Typer(help="Scores of a model.", no_args_is_help=True)
-
+app = typer.Typer(cls=Suites, help="Scores of a model.", no_args_is_help=True)
 
 add_suites(app)
 
@@ -63,7 +63,7 @@ def local(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score a model on data of yours: retrieval by captions, by class names, by speech, of mixes.
+    """Score a model on data of yours, media and texts: retrieval by captions, by class names, by speech, of mixes.
 
     A file that cannot be embedded is named and counts as a miss. A split called test is read only with --split test.
     The format of the data is in docs/evaluation.md.
@@ -78,17 +78,15 @@ def local(
     """
     if out is not None:
         check_out(out, ".json")
-    options: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "split": split,
         "where": _fields(where or []),
         "limit": limit,
-        "dims": dim,
-        "templates": template,
         "seed": seed,
         "dev_share": dev_share,
-        "precisions": precision or ["float32"],
         "by": by,
     }
+    options: dict[str, Any] = {"dims": dim, "templates": template, "precisions": precision or ["float32"], **chosen}
     if with_mteb:
         need_mteb()
     from panvec.evaluation import evaluate_local
@@ -97,10 +95,12 @@ def local(
     embedder = choice.load()
     vectors = Vectors(embedder)
     with progress_bar() as progress:
-        agree = choice.agreement(embedder)
+        agree = choice.agreement(embedder, _embedded_again(folder, chosen) if with_mteb and embedder.hosted else None)
         report = evaluate_local(folder, embedder, progress=progress, agree=agree, vectors=vectors, **options)
-    extra = _with_mteb(folder, vectors, embedder, report.settings) if with_mteb else []
     if out is not None:
+        _write(out, report.as_dict(items=True) | {"mteb": []})
+    extra = _with_mteb(folder, vectors, embedder, report.settings) if with_mteb else []
+    if out is not None and with_mteb:
         _write(out, report.as_dict(items=True) | {"mteb": extra})
     _say_what_is_missing(report)
     if as_json:
@@ -211,6 +211,13 @@ def robustness(
     headings = ("data", "kind", "disturbance", "items", "cosine", "finds itself %")
     rows = [(e.data, e.kind, e.disturbance, str(e.items), f"{e.cosine:.3f}", f"{100 * e.found:.1f}") for e in report.scores]
     show(table(headings, rows))
+
+
+def _embedded_again(folder: Path, chosen: dict[str, Any]) -> "dict[Task, list[str]]":
+    from panvec.evaluation.data import Selection
+    from panvec.evaluation.suites.folder import embedded_again
+
+    return embedded_again(folder, Selection(**chosen))
 
 
 def _with_mteb(folder: Path, vectors: "Vectors", embedder: "Embedder", settings: dict[str, Any]) -> list[dict[str, Any]]:

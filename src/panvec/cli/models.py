@@ -3,7 +3,7 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from panvec.errors import LimitError
 if TYPE_CHECKING:
     from panvec.models.embedder import Embedder
     from panvec.models.remote.cost import Estimate
+    from panvec.tasks import Task
 
 _OPTIONS = ("revision", "dtype", "device", "base_url", "budget")
 """Those that only some models take."""
@@ -28,7 +29,11 @@ class Choice:
         str, typer.Option(help="A model of `panvec models`, a folder of one, or a name on the Hugging Face hub.")
     ] = "nano"
     allow_network: Annotated[
-        bool, typer.Option("--allow-network", help="Let the model be downloaded, or what is embedded be sent to its host.")
+        bool,
+        typer.Option(
+            "--allow-network",
+            help="Let the model (of a suite the data too) be downloaded, or what is embedded be sent to its host.",
+        ),
     ] = False
     revision: Annotated[str | None, typer.Option(help="A commit, branch or tag of a model of the hub (default: main).")] = None
     towers: Annotated[
@@ -59,18 +64,19 @@ class Choice:
             given["towers"] = () if self.towers == "none" else tuple(self.towers.split(","))
         return Embedder(self.model, threads=self.threads, allow_network=self.allow_network, **given)
 
-    def agree(self, embedder: "Embedder", contents: Any) -> None:
-        """Where the model is hosted: say what embedding `contents` costs, and ask on a terminal.
+    def agree(self, embedder: "Embedder", contents: Any, again: "Mapping[Task, list[str]] | None" = None) -> None:
+        """Where the model is hosted: say what embedding `contents`, and texts `again` under tasks, costs; ask on a terminal.
 
         Raises:
             LimitError: it is over the budget. typer.Abort: the answer was no.
         """
         if embedder.hosted:
-            self.agree_to(embedder.estimate(contents))
+            more = (embedder.estimate(texts, task=task) for task, texts in (again or {}).items())
+            self.agree_to(sum(more, embedder.estimate(contents)))
 
-    def agreement(self, embedder: "Embedder") -> Callable[[Any], None] | None:
+    def agreement(self, embedder: "Embedder", again: "Mapping[Task, list[str]] | None" = None) -> Callable[[Any], None] | None:
         """`agree` for an evaluation that asks it once it has read its contents; None where there is nothing to agree to."""
-        return functools.partial(self.agree, embedder) if embedder.hosted else None
+        return functools.partial(self.agree, embedder, again=again) if embedder.hosted else None
 
     def agree_to(self, estimate: "Estimate") -> None:
         """Say what a job with a hosted model costs, and ask on a terminal.

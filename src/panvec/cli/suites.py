@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from panvec.cli.inputs import AsJson, say
 from panvec.cli.models import Choice, with_model
 from panvec.cli.outputs import check_out
 from panvec.cli.vectors import Precision
 from panvec.errors import InputError
-from panvec.evaluation.suite_table import SUITES
+from panvec.evaluation.suite_table import SUITES, unknown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 
 _RESULTS = Path("results")
 _WIDE = 10_000
+
+
+class Suites(typer.core.TyperGroup):
+    """Commands of which most are suites."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` name.
+
+        Raises:
+            InputError: there is none; the message names the suites.
+        """
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise unknown(args[0])
+        return super().resolve_command(ctx, args)
 
 
 def add_suites(app: typer.Typer) -> None:
@@ -48,8 +63,9 @@ def need_mteb() -> None:
 def _help(name: str, summary: str) -> str:
     return (
         f"{summary[0].upper()}{summary[1:]}.\n\nThe data come from the Hugging Face hub; --dry-run says which, and about how "
-        "much, and asks no hub. Each task is written as soon as it is done, and a run that was killed goes on where it was.\n\n"
-        f"Examples:\n\n  panvec eval {name} --dry-run\n\n"
+        "much, and asks no hub; --allow-network fetches what is not in its local cache. Each task is written as soon as it is "
+        "done, and a run that was killed goes on where it was.\n\n"
+        f"Examples:\n\n  panvec eval {name} --dry-run\n\n  panvec eval {name} --allow-network\n\n"
         f"  panvec eval {name} --model google/embeddinggemma-2 --allow-network --dtype bfloat16"
     )
 
@@ -81,7 +97,8 @@ def _command(name: str) -> Callable[..., None]:
             return
         if left := [each for each in planned if not each.done]:
             _agree(choice, left, encoder.embedder.price)
-        _run(name, encoder, results, data, only or [], out, as_json)
+        where = {"data": data, "only": only or [], "allow_network": choice.allow_network}
+        _run(name, encoder, results, out, as_json, **where)
 
     return run_suite
 
@@ -142,13 +159,11 @@ def _agree(choice: Choice, planned: "list[Planned]", price: "Price | None") -> N
     choice.agree_to(cost_of(planned, price))
 
 
-def _run(
-    name: str, encoder: "MtebEncoder", results: Path, data: Path | None, only: list[str], out: Path | None, as_json: bool
-) -> None:
+def _run(name: str, encoder: "MtebEncoder", results: Path, out: Path | None, as_json: bool, **options: Any) -> None:
     from panvec.evaluation.suites.run import run, suite_of
     from panvec.files import write_text
 
-    report = run(suite_of(name), encoder, results, data=data, only=only, say=lambda task: say(f"running {task}"))
+    report = run(suite_of(name), encoder, results, say=lambda task: say(f"running {task}"), **options)
     if out is not None:
         write_text(out, json.dumps(report.as_dict(items=True), indent=1, ensure_ascii=False) + "\n")
     if as_json:

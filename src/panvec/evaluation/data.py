@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from panvec.data.formats.columns import short
 from panvec.data.readers import share_of
 from panvec.errors import InputError, MediaError
 from panvec.evaluation.rows import FOLDERS, Reader, Record, Row, class_name
@@ -36,7 +37,8 @@ class Selection:
         limit: at most so many rows of a file, drawn at random.
         seed: of the drawing.
         dev_share: the share of the training rows, or of all where there are no splits, that is the split dev instead, by the
-            hash of the file's name that `panvec.data.readers` leaves out of training at the same share.
+            hash of the file's name (of a text without a file, the text) that `panvec.data.readers` leaves out of training at
+            the same share.
         by: a field, such as a language: the rows of each of its values are also data of their own.
 
     Raises:
@@ -192,7 +194,8 @@ def _shared(record: Record, dev_share: float) -> object:
     paths = (Path(str(record[kind])) for kind in FOLDERS if isinstance(record.get(kind), str))
     media = ((path.parent / path.stem).as_posix() for path in paths)
     named = [str(record["id"])] if "images" in record and "id" in record else []
-    own = split == "train" and any(share_of(item) < dev_share for item in islice(chain(named, media), 1))
+    words = [short(record["text"])] if isinstance(record.get("text"), str) else []
+    own = split == "train" and any(share_of(item) < dev_share for item in islice(chain(named, media, words), 1))
     return "dev" if own else split
 
 

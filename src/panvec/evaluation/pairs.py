@@ -59,12 +59,14 @@ class Similarity:
         return [*self.firsts, *self.seconds]
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
-        """Spearman's correlation; a pair that cannot be embedded has the cosine 0."""
+        """Spearman's correlation; a pair that cannot be embedded stands at the wrong end, beyond any cosine."""
         firsts, seconds = vectors.of(self.firsts, dim), vectors.of(self.seconds, dim)
         cosines = np.round(np.einsum("nd,nd->n", firsts.vectors, seconds.vectors), DECIMALS)
+        there = firsts.there & seconds.there
+        cosines[~there] = np.where(self.alike[~there] > np.median(self.alike), -2, 2)
         found = rank_correlation(cosines, self.alike, seed)
         items = tuple(round(float(product), 4) for product in rank_products(cosines, self.alike))
-        failed, pairs = int((~(firsts.there & seconds.there)).sum()), len(self.alike)
+        failed, pairs = int((~there).sum()), len(self.alike)
         figures = (found.value, found.low, found.high)
         yield Score(self.data, "similarity of sentences", "Spearman", *figures, pairs, pairs, dim, failed, items=items)
 

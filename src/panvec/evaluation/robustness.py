@@ -18,6 +18,7 @@ from panvec.errors import InputError, ModelError, PanvecError
 from panvec.evaluation.data import Selection, read_data
 from panvec.evaluation.rows import Captioned, Labelled, Spoken
 from panvec.evaluation.settings import surroundings
+from panvec.evaluation.vectors import File
 from panvec.media.audio import Samples, read_audio
 from panvec.media.image import RGB, read_image
 from panvec.models.embedder import Embedder
@@ -116,7 +117,7 @@ def _as_often(kind: str, path: Path) -> list[Content]:
 
 
 def _media(rows: list[Any]) -> dict[str, list[Path]]:
-    files = [row.medium for row in rows if isinstance(row, Captioned | Labelled)]
+    files = [row.medium for row in rows if isinstance(row, Captioned | Labelled) and isinstance(row.medium, File)]
     files += [row.audio for row in rows if isinstance(row, Spoken)]
     return {kind: list(dict.fromkeys(f.path for f in files if f.kind == kind)) for kind in ("image", "audio")}
 

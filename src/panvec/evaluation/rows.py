@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from panvec.errors import MediaError
-from panvec.evaluation.vectors import File, Kind
+from panvec.evaluation.vectors import File, Kind, Words
 
 FOLDERS: dict[Kind, str] = {"image": "images", "audio": "audio", "video": "videos", "document": "documents"}
 """The folder in which the files of a field are."""
@@ -18,17 +18,17 @@ Record: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Captioned:
-    """A medium and texts that describe it, at least one."""
+    """A medium, or a text, and texts that describe it or ask for it, at least one."""
 
-    medium: File
+    medium: File | Words
     captions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A medium and the name of its class."""
+    """A medium, or a text, and the name of its class."""
 
-    medium: File
+    medium: File | Words
     class_name: str
 
 
@@ -88,9 +88,11 @@ class Reader:
             return [Spoken(media["audio"], text, media.get("image")) for text in _texts(record["text"])]
         if len(media) == 1 and ("captions" in record or "label" in record):
             return _described(record, next(iter(media.values())), place)
+        if not media and "text" in record and ("captions" in record or "label" in record):
+            return [row for text in _texts(record["text"]) for row in _described(record, Words(text), place)]
         raise MediaError(
-            f"{place}: the fields {', '.join(record)} make no task: a row has one of {', '.join(FOLDERS)} with captions or "
-            "label, or audio with text (and image), or images with instructions, or two sentences; see docs/evaluation.md"
+            f"{place}: the fields {', '.join(record)} make no task: a row has one of {', '.join(FOLDERS)}, text with captions "
+            "or label, or audio with text (and image), or images with instructions, or two sentences; see docs/evaluation.md"
         )
 
     def _pictured(self, record: Record, place: str) -> list[Row]:
@@ -142,7 +144,7 @@ def _score(value: object, place: str) -> float | None:
     raise MediaError(f"{place}: {value!r} is no score of two sentences: give a number, or none of translations")
 
 
-def _described(record: Record, medium: File, place: str) -> list[Row]:
+def _described(record: Record, medium: File | Words, place: str) -> list[Row]:
     captions = tuple(_texts(record.get("captions")))
     name = class_name(record, place)
     rows: list[Row] = [Captioned(medium, captions)] if captions else []

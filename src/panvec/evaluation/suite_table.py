@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from panvec.errors import InputError
+
 
 @dataclass(frozen=True)
 class Line:
@@ -127,3 +129,8 @@ SUITES: dict[str, Suite] = {
     )
 }  # fmt: skip
 """By name."""
+
+
+def unknown(name: str) -> InputError:
+    """The error of a name that no suite has."""
+    return InputError(f"unknown suite {name!r}: use one of {', '.join(SUITES)}, or sample, or local DIR")

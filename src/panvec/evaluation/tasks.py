@@ -16,7 +16,7 @@ from panvec.evaluation.gap import Gap, gap
 from panvec.evaluation.metrics import macro_mean, mean, share
 from panvec.evaluation.pairs import Similarity, Translations, places_of
 from panvec.evaluation.ranking import Links, Ranking, rank
-from panvec.evaluation.rows import FOLDERS, Captioned, Labelled, Pair, Pictured, Spoken
+from panvec.evaluation.rows import Captioned, Labelled, Pair, Pictured, Spoken
 from panvec.evaluation.score import Score
 from panvec.evaluation.scoring import ranked, score_of
 from panvec.evaluation.vectors import File, Frames, Item, Rows, Vectors, Words, unit_rows
@@ -26,8 +26,9 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "audio": ("the sound of {}",),
     "video": ("a video of {}",),
     "document": ("a document about {}",),
+    "text": ("a text about {}",),
 }
-"""What a class is called for each kind of media, by default."""
+"""What a class is called for each kind of media, and of texts, by default."""
 
 
 class Task(Protocol):
@@ -55,13 +56,15 @@ class Shows(Protocol):
 def tasks_of(data: DataSet, templates: Mapping[str, Sequence[str]]) -> list[Task]:
     """Every task that the rows of a data set allow; mixes, which embed every medium again, of whole data sets only."""
     tasks: list[Task] = []
-    for kind in FOLDERS:
+    for kind in TEMPLATES:
         captioned = [row for row in data.rows if isinstance(row, Captioned) and row.medium.kind == kind]
         labelled = [row for row in data.rows if isinstance(row, Labelled) and row.medium.kind == kind]
         if captioned:
             captions = Captions(captioned)
-            tasks += [CaptionRetrieval(data.name, captions), MixedPool(data.name, captions)]
-        if captioned and not data.part and any(captions.others):
+            tasks.append(CaptionRetrieval(data.name, captions))
+        if captioned and kind != "text":
+            tasks.append(MixedPool(data.name, captions))
+        if captioned and kind != "text" and not data.part and any(captions.others):
             tasks.append(Interleaved(data.name, captions))
         if labelled:
             tasks.append(ByClassName(data.name, labelled, data.class_names, templates[kind]))
@@ -87,7 +90,7 @@ class Captions:
     """
 
     def __init__(self, rows: list[Captioned]) -> None:
-        captions: dict[File, list[str]] = defaultdict(list)
+        captions: dict[File | Words, list[str]] = defaultdict(list)
         for row in rows:
             captions[row.medium] += row.captions
         places = places_of(text for texts in captions.values() for text in texts)
@@ -107,18 +110,19 @@ class Captions:
 
 
 class CaptionRetrieval:
-    """Captions to their media, and media to their captions."""
+    """Captions to their media or texts, and back."""
 
     def __init__(self, data: str, captions: Captions) -> None:
         self.data, self.captions, self.items = data, captions, captions.items
         self.own = Links(captions.own, len(captions.texts))
+        text = "caption" if captions.kind == "text" else "text"
+        self.names = f"{text} to {captions.kind}", f"{captions.kind} to {text}"
 
     def scores(self, vectors: Vectors, dim: int, seed: int) -> Iterator[Score]:
         """Both ways."""
-        kind = self.captions.kind
         there, back = self._rankings(vectors, dim)
-        yield from ranked(self.data, f"text to {kind}", there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
-        yield from ranked(self.data, f"{kind} to text", back, dim, seed, "R@1", "nDCG@10")
+        yield from ranked(self.data, self.names[0], there, dim, seed, "R@1", "R@5", "R@10", "nDCG@10")
+        yield from ranked(self.data, self.names[1], back, dim, seed, "R@1", "nDCG@10")
 
     def failures(self, vectors: Vectors, dim: int) -> list[Failure]:
         """The worst of both ways."""
@@ -126,8 +130,8 @@ class CaptionRetrieval:
         there, back = self._rankings(vectors, dim)
         queries = [known.texts[text] for text in known.queries]
         return [
-            *worst(self.data, f"text to {known.kind}", there, queries, known.media, known.right),
-            *worst(self.data, f"{known.kind} to text", back, known.media, known.texts, self.own),
+            *worst(self.data, self.names[0], there, queries, known.media, known.right),
+            *worst(self.data, self.names[1], back, known.media, known.texts, self.own),
         ]
 
     def _rankings(self, vectors: Vectors, dim: int) -> tuple[Ranking, Ranking]:
@@ -136,8 +140,10 @@ class CaptionRetrieval:
         return rank(texts.take(known.queries), media, known.right), rank(media, texts, self.own)
 
     def gap(self, vectors: Vectors, dim: int) -> Gap | None:
-        """Between the media and their texts."""
+        """Between the media and their texts; None of texts, which are of one modality."""
         known = self.captions
+        if known.kind == "text":
+            return None
         return gap(self.data, known.kind, "text", vectors.of(known.media, dim), vectors.of(known.texts, dim), known.own)
 
 
@@ -218,7 +224,7 @@ class Interleaved:
 
 
 class ByClassName:
-    """Media to the name of their class, each name in a template; with several templates, their mean vector."""
+    """Media or texts to the name of their class, each name in a template; with several templates, their mean vector."""
 
     def __init__(self, data: str, rows: list[Labelled], class_names: list[str], templates: Sequence[str]) -> None:
         wrong = [template for template in templates if "{}" not in template]

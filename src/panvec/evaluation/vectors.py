@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -46,6 +46,7 @@ class Words:
     """A text."""
 
     text: str
+    kind: Literal["text"] = field(default="text", init=False)
 
     @property
     def name(self) -> str:

@@ -130,7 +130,7 @@ class ColumnPairs:
                     return (Path(value).parent / Path(value).stem).as_posix()
                 if (data := _bytes(value)) is not None:
                     return hashlib.sha256(data).hexdigest()[:32]
-        return _short("\n".join(str(value) for value in values))
+        return short("\n".join(str(value) for value in values))
 
     def _together(self, columns: Iterable[str], row: Row) -> Side:
         """The columns as one content; empty where one of them is."""
@@ -246,7 +246,8 @@ def _encodable(column: str, value: str) -> str:
     return value
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A text as the name of its item: itself, or its hash where it is long."""
     return name if len(name) <= _LONGEST_ITEM else hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

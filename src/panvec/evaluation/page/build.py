@@ -83,7 +83,8 @@ def _suite(name: str, results: Sequence[Result]) -> str:
     )
     drawn = "<p>In brackets: the 95 % bootstrap interval over queries. Without brackets, mteb keeps no score of each item.</p>"
     title = f"<h2>Suite {escape(name)}</h2>\n"
-    return f"{title}{_table(headings, rows)}{drawn}{note}{_suite_bars(name, figures, results)}{_languages(results)}\n"
+    charts = f'<div class="charts">{_suite_bars(name, figures, results)}{_suite_cost(figures, results)}</div>'
+    return f"{title}{_table(headings, rows)}{drawn}{note}{charts}{_languages(results)}{_suite_misses(results)}\n"
 
 
 def _suite_bars(name: str, figures: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
@@ -95,7 +96,32 @@ def _suite_bars(name: str, figures: Sequence[dict[str, Any]], results: Sequence[
         if (found := each.get(line, {})).get("interval")
         for low, high in [found["interval"]]
     ]
-    return f'<div class="charts"><section>{bars(f"{name}: scores", rows)}</section></div>' if rows else ""
+    return f"<section>{bars(f'{name}: scores', rows)}</section>" if rows else ""
+
+
+def _suite_cost(figures: Sequence[dict[str, Any]], results: Sequence[Result]) -> str:
+    """The mean of the figures that every result has against the bytes of a vector, where results have several sizes of it."""
+    common = [line for line in figures[0] if all(each.get(line, {}).get("value") is not None for each in figures)]
+    points: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
+    for result, each in zip(results, figures, strict=True) if common else ():
+        dim, precision = (result.content["settings"].get(name) for name in ("dim", "precision"))
+        if dim:
+            mean = _mean([each[line]["value"] for line in common])
+            label = f"{dim} {precision}: {100 * mean:.1f}"
+            points[f"{result.content['space_id']}, {precision}"].append((dim * _BYTES[precision], mean, label))
+    return _cost_chart({name: sorted(each) for name, each in points.items()}, "mean of the figures that all have")
+
+
+def _suite_misses(results: Sequence[Result]) -> str:
+    shown = cache(show)
+    cards = [
+        f'<article class="miss"><strong>{escape(miss["data"])}</strong>, {escape(miss["subset"])}{_of_model(results, result)}'
+        f"<dl><dt>{escape(miss['metric'])} {100 * miss['score']:.1f}</dt>{_parts(miss['query'], shown)}</dl></article>"
+        for result in results
+        for miss in result.content.get("worst", ())
+    ]
+    summary = f"Worst misses ({len(cards)}): media of data sets of the hub are only named"
+    return _folded(summary, f'<div class="misses">{"".join(cards)}</div>') if cards else ""
 
 
 def _languages(results: Sequence[Result]) -> str:
@@ -183,10 +209,14 @@ def _cost(results: Sequence[Result]) -> str:
             cost = dim * _BYTES[precision]
             name = precision if len(results) == 1 else f"{result.name}, {precision}"
             series.setdefault(name, []).append((cost, _mean(values), f"{dim} {precision}: {100 * _mean(values):.1f}"))
+    return _cost_chart(series, "mean of the scores below")
+
+
+def _cost_chart(series: dict[str, list[tuple[float, float, str]]], quality: str) -> str:
     if len({cost for each in series.values() for cost, _, _ in each}) < 2:
         return ""
     chart = lines("quality against cost", "bytes of a vector", series)
-    return f"<section><h3>Quality (mean of the scores below) against cost</h3>{chart}</section>"
+    return f"<section><h3>Quality ({quality}) against cost</h3>{chart}</section>"
 
 
 def _local_radar(results: Sequence[Result]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta
+from mteb.models.search_wrappers import SearchEncoderWrapper
 
 from panvec.content import Content, Text
 from panvec.errors import PanvecError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MTEB_MODALITIES = ("text", "image", "audio", "video")
 _TOGETHER = 64
+_NEVER = -2.0
+"""Below every cosine."""
 _KEPT_BYTES = 2 << 30
 """Of vectors that are kept for the next task with the same content; beyond it the oldest are forgotten."""
 
@@ -35,7 +38,8 @@ class MtebEncoder(AbsEncoder):
     """Runs an embedder in mteb's tasks: text, image, audio, video and mixtures, with the model's own prompts.
 
     A content is embedded once however many tasks hold it, at whatever dims and precisions, as long as its vector is among the
-    last `_KEPT_BYTES`. One that cannot be embedded is a vector of zeros, nearest to nothing, and is named in `failures`. An
+    last `_KEPT_BYTES`. One that cannot be embedded is a vector of zeros, is named in `failures`, and is never found where
+    candidates are ranked, nor finds anything: mteb would give it the cosine 0, over all that is unlike a query. An
     error of a hosted model's service or of its budget is raised instead: it says nothing of what was to be embedded.
 
     Args:
@@ -70,6 +74,7 @@ class MtebEncoder(AbsEncoder):
         self.extra = extra or {}
         self.mteb_model_meta = model_meta(embedder, self.dim, precision, self.extra)
         self._known: dict[bytes, Vector] = {}
+        self._searched = SearchEncoderWrapper(self)
 
     def at(self, dim: int, precision: Precision = "float32") -> MtebEncoder:
         """The same model at another dim or precision, which embeds nothing again."""
@@ -95,6 +100,22 @@ class MtebEncoder(AbsEncoder):
         task = task_of(task_metadata, prompt_type)
         rows = [self._embed(chunk, task) for chunk in _chunks(contents_of(inputs))]
         return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
+        """Cosines `[first, second]`, `_NEVER` of what could not be embedded."""
+        cosines: Any = super().similarity(embeddings1, embeddings2)
+        for axis, vectors in enumerate((embeddings1, embeddings2)):
+            cosines.swapaxes(0, axis)[~np.atleast_2d(np.asarray(vectors)).any(1)] = _NEVER
+        return cosines
+
+    def index(self, corpus: Any, **options: Any) -> None:
+        """Take candidates, for `search`."""
+        self._searched.index(corpus, **options)
+
+    def search(self, queries: Any, **options: Any) -> dict[str, dict[str, float]]:
+        """As mteb's own search of an encoder, without what could not be embedded."""
+        found = self._searched.search(queries, **options)
+        return {query: {name: score for name, score in own.items() if score > _NEVER} for query, own in found.items()}
 
     def _embed(self, contents: Sequence[Content], task: Task | None) -> Vector:
         keys = [_key(content, task) for content in contents]

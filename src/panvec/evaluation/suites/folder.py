@@ -21,8 +21,15 @@ from sklearn.exceptions import UndefinedMetricWarning
 from panvec.evaluation.data import DataSet, Selection, read_data
 from panvec.evaluation.rows import Labelled, Pair
 from panvec.evaluation.suites.encoder import MtebEncoder
+from panvec.evaluation.suites.prompts import task_of
+from panvec.evaluation.suites.rows import DOCUMENT
+from panvec.evaluation.vectors import Words
+from panvec.tasks import Task
 
 _FEATURES = {"image": datasets.Image, "audio": datasets.Audio, "video": datasets.Video}
+_KINDS = (*_FEATURES, "document", "text")
+_CATEGORIES = {"image": "i2c", "audio": "a2c", "video": "v2c", DOCUMENT: "i2c"}
+_TEXTS = frozenset({"text", "sentence1", "sentence2"})
 _METRICS = {
     "Classification": ("accuracy", "f1"),
     "Clustering": ("v_measure",),
@@ -72,11 +79,22 @@ def evaluate_with_mteb(folder: Path, encoder: MtebEncoder, selection: Selection)
         ]
 
 
+def embedded_again(folder: Path, selection: Selection) -> dict[Task, list[str]]:
+    """The texts that these tasks embed for themselves, under the prompt of each: media have none and are known already."""
+    found: dict[Task, dict[str, None]] = defaultdict(dict)
+    for task in (task for data in read_data(folder, selection)[0] for task in tasks_of(data, selection.seed)):
+        if (prompt := task_of(task.metadata, None)) is not None:
+            for part in task.dataset.values():
+                for column in _TEXTS.intersection(part.column_names):
+                    found[prompt].update(dict.fromkeys(part[column]))
+    return {prompt: list(texts) for prompt, texts in found.items()}
+
+
 def tasks_of(data: DataSet, seed: int) -> Iterator[Any]:
-    """The tasks that a data set allows: of labelled media and of pairs of sentences."""
-    for kind in _FEATURES:
+    """The tasks that a data set allows: of labelled media and texts, and of pairs of sentences."""
+    for kind in _KINDS:
         labelled = [row for row in data.rows if isinstance(row, Labelled) and row.medium.kind == kind]
-        yield from _of_labels(data, kind, labelled, seed)
+        yield from _of_labels(data, DOCUMENT if kind == "document" else kind, labelled, seed)
     pairs = [row for row in data.rows if isinstance(row, Pair)]
     alike = [pair for pair in pairs if pair.score is not None]
     translated = [pair for pair in pairs if pair.score is None]
@@ -89,20 +107,20 @@ def tasks_of(data: DataSet, seed: int) -> Iterator[Any]:
 
 
 def _of_labels(data: DataSet, kind: str, rows: list[Labelled], seed: int) -> Iterator[Any]:
-    by_class: dict[str, list[Path]] = defaultdict(list)
+    by_class: dict[str, list[str]] = defaultdict(list)
     for row in dict.fromkeys(rows):
-        by_class[row.class_name].append(row.medium.path)
-    classes = sorted(name for name, paths in by_class.items() if len(paths) > 1)
+        by_class[row.class_name].append(row.medium.text if isinstance(row.medium, Words) else str(row.medium.path))
+    classes = sorted(name for name, members in by_class.items() if len(members) > 1)
     if len(classes) < 2:
         return
     random = np.random.default_rng(seed)
     halves: dict[str, list[tuple[str, int]]] = {"train": [], "test": []}
     for label, name in enumerate(classes):
         mixed = [by_class[name][i] for i in random.permutation(len(by_class[name]))]
-        halves["train"] += [(str(path), label) for path in mixed[::2]]
-        halves["test"] += [(str(path), label) for path in mixed[1::2]]
+        halves["train"] += [(member, label) for member in mixed[::2]]
+        halves["test"] += [(member, label) for member in mixed[1::2]]
     columns: dict[str, dict[str, list[Any]]] = {
-        split: {kind: [path for path, _ in part], "label": [label for _, label in part]} for split, part in halves.items()
+        split: {kind: [member for member, _ in part], "label": [label for _, label in part]} for split, part in halves.items()
     }
     yield _task(FewShot, data, "Classification", kind, columns)
     both = {name: columns["train"][name] + columns["test"][name] for name in (kind, "label")}
@@ -125,7 +143,8 @@ def _task(
     name = "".join(c if c.isalnum() else "_" for c in f"{data.name}_{sort}_{kind}")
     task = type(name, (base,), {"metadata": _metadata(name, data, sort, kind)})()
     task.dataset = datasets.DatasetDict({split: _table(columns, kind) for split, columns in splits.items()})
-    task.data_loaded, task.input_column_name, task.min_score, task.max_score = True, kind, low, high
+    task.data_loaded, task.min_score, task.max_score = True, low, high
+    task.input_column_name = [kind] if kind == DOCUMENT else kind  # mteb leaves the columns of a list as they are
     return task
 
 
@@ -160,8 +179,8 @@ def _metadata(name: str, data: DataSet, sort: str, kind: str) -> TaskMetadata:
         reference=None,
         dataset={"path": data.name, "revision": data.sha256},
         type=cast(Any, sort),
-        category=cast(Any, {"image": "i2c", "audio": "a2c", "video": "v2c"}.get(kind, "t2t")),
-        modalities=[cast(Any, kind)],
+        category=cast(Any, _CATEGORIES.get(kind, "t2t" if sort in ("STS", "BitextMining") else "t2c")),
+        modalities=[cast(Any, "image" if kind == DOCUMENT else kind)],
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
         main_score=_METRICS[sort][0],

@@ -47,10 +47,17 @@ def read_kept(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Kept | Non
 
 
 def write_kept(task: Any, encoder: MtebEncoder, cache: ResultCache, settings: dict[str, Any], ranked: Sequence[Ranked]) -> None:
-    """Write what belongs to the result that mteb has written. The settings come last: with them a run is at its end."""
-    _write_lines(_queries(task, encoder, cache), [asdict(each) for each in ranked])
+    """Write what belongs to the result that mteb has written. The settings come last: with them a run is at its end.
+
+    Other processes may write theirs to the same file: a line is added in one piece, after an empty one where the last is cut
+    off, or still being written.
+    """
+    queries = "".join(map(_line, map(asdict, ranked)))
+    write_text(_queries(task, encoder, cache), queries)
     file = _folder(encoder, cache) / SETTINGS
-    _write_lines(file, [*_lines(file), {"task": task.metadata.name, **settings}])
+    cut_off = file.is_file() and file.read_bytes()[-1:] not in (b"", b"\n")
+    with file.open("ab", buffering=0) as lines:
+        lines.write(("\n" * cut_off + _line({"task": task.metadata.name, **settings})).encode())
 
 
 def _queries(task: Any, encoder: MtebEncoder, cache: ResultCache) -> Path:
@@ -62,8 +69,8 @@ def _folder(encoder: MtebEncoder, cache: ResultCache) -> Path:
     return Path(cache.get_task_result_path("task", encoder.mteb_model_meta)).parent
 
 
-def _write_lines(file: Path, lines: Sequence[dict[str, Any]]) -> None:
-    write_text(file, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines))
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

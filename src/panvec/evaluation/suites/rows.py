@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from panvec.content import Audio, Content, Image, Part, Text, Video
+from panvec.content import Audio, Content, Document, Image, Part, Text, Video
 from panvec.errors import InputError
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
+DOCUMENT = "panvec document"
+"""The column of documents in tasks of ours: mteb has no such modality, and no data set of its own has a column of this name."""
 MODALITIES = ("text", "image", "video", "audio")
 """The columns that are embedded, and the order of their parts in a content (mteb's own order)."""
+_COLUMNS = (*MODALITIES, DOCUMENT)
 _ROWS_READ_TOGETHER = 64
 
 
@@ -28,7 +31,7 @@ def contents_of(inputs: DataLoader[Any]) -> Iterator[Content]:
         InputError: a row without a column that can be embedded, or a medium in a form that mteb does not document.
     """
     for row in _rows(inputs.dataset):
-        parts = [_part(modality, value) for modality in MODALITIES for value in _values(row.get(modality))]
+        parts = [_part(modality, value) for modality in _COLUMNS for value in values_of(row.get(modality))]
         if not parts:
             raise InputError(f"a row of the columns {', '.join(row)} has nothing to embed: it needs {', '.join(MODALITIES)}")
         yield Content(*parts)
@@ -40,13 +43,14 @@ def _rows(dataset: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(dataset, Dataset):
         yield from (dataset[i] for i in range(len(dataset)))
         return
-    kept = _undecoded(dataset.select_columns([name for name in dataset.column_names if name in MODALITIES]))
+    kept = undecoded(dataset.select_columns([name for name in dataset.column_names if name in _COLUMNS]))
     for start in range(0, len(kept), _ROWS_READ_TOGETHER):
         columns = kept[start : start + _ROWS_READ_TOGETHER]
         yield from (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 
-def _undecoded(dataset: Any) -> Any:
+def undecoded(dataset: Any) -> Any:
+    """A `datasets.Dataset` whose media stay as they are stored."""
     import datasets
 
     for name, feature in dataset.features.items():
@@ -55,7 +59,7 @@ def _undecoded(dataset: Any) -> Any:
     return dataset
 
 
-def _values(value: Any) -> list[Any]:
+def values_of(value: Any) -> list[Any]:
     """A cell as the media or texts in it: none, one, or several."""
     if value is None:
         return []
@@ -72,6 +76,8 @@ def _part(modality: str, value: Any) -> Part:
         return Image(source)
     if modality == "audio":
         return Audio(source)
+    if modality == DOCUMENT:
+        return Document(source)
     return Video(source)
 
 

@@ -18,18 +18,21 @@ from mteb.cache.result_cache import ResultCache
 from panvec.errors import InputError, PanvecError
 from panvec.evaluation.published import published
 from panvec.evaluation.settings import surroundings
-from panvec.evaluation.suite_table import SUITES, Line, Suite
+from panvec.evaluation.suite_table import SUITES, Line, Suite, unknown
 from panvec.evaluation.suites.captions import own_task
 from panvec.evaluation.suites.encoder import MtebEncoder
 from panvec.evaluation.suites.intervals import Interval, intervals_of, of_mean
 from panvec.evaluation.suites.kept import Kept, read_kept, write_kept
-from panvec.evaluation.suites.queries import QueryScores, with_items
+from panvec.evaluation.suites.network import network
+from panvec.evaluation.suites.queries import QueryScores, with_items, worst
 from panvec.evaluation.suites.sizes import amount_of, bytes_of, contents_of, parts_of
 from panvec.models.remote.cost import Amount, Estimate, Price
 
 Say = Callable[[str], None]
 _SEED = 42
 """mteb's own, of every draw in its tasks."""
+_ALLOW = "--allow-network (allow_network=True) fetches it"
+_CONNECT = "connect to the hub, or fill its cache"
 _PIN = re.compile("[0-9a-f]*")
 """Commits, and the "" of folders; a branch has other letters."""
 
@@ -81,6 +84,7 @@ class SuiteReport:
     Attributes:
         data: of each task that has been run, the data set, the revision that was read, and whether it is pinned.
         scores: of each task that ranks candidates, the value of each query, which a paired comparison needs.
+        worst: of each of these tasks, the queries that score lowest.
     """
 
     suite: Suite
@@ -90,6 +94,7 @@ class SuiteReport:
     failed: dict[str, str]
     folder: Path
     scores: list[dict[str, Any]] = field(repr=False)
+    worst: list[dict[str, Any]] = field(repr=False)
 
     def as_dict(self, *, items: bool = False) -> dict[str, Any]:
         """For JSON; published figures are in percent, under their own key. With the value of each query where `items`."""
@@ -102,6 +107,7 @@ class SuiteReport:
             "results": str(self.folder),
             "data": self.data,
             "figures": [_figure(figure) for figure in self.figures],
+            "worst": self.worst,
             "failed": self.failed,
             "settings": self.settings,
         }
@@ -114,7 +120,7 @@ def suite_of(name: str) -> Suite:
         InputError: there is none; the message names them all.
     """
     if name not in SUITES:
-        raise InputError(f"unknown suite {name!r}: use one of {', '.join(SUITES)}, or sample, or local DIR")
+        raise unknown(name)
     return SUITES[name]
 
 
@@ -158,6 +164,7 @@ def run(
     data: Path | None = None,
     only: Sequence[str] = (),
     say: Say | None = None,
+    allow_network: bool = False,
 ) -> SuiteReport:
     """Run what is not yet in `folder`, and read the figures of all that is.
 
@@ -166,6 +173,7 @@ def run(
         data: a folder with a data folder for each task of ours, used instead of the hub.
         only: names of tasks; the others are not run.
         say: is told what is being run.
+        allow_network: permits what is in no cache to be fetched from the Hugging Face hub.
 
     Raises:
         InputError: `only` names a task that the suite has not.
@@ -173,17 +181,20 @@ def run(
     lines = _lines(suite, data, only)
     tasks = {task.metadata.name: task for each in lines.values() for task in each}
     cache, failed = ResultCache(folder), {}
-    for name in only or tasks:
-        if say:
-            say(name)
-        reason = _run(tasks[name], [line.metric for line in suite.lines], encoder, cache)
-        if reason:
-            failed[name] = reason
+    metrics, way_out = [line.metric for line in suite.lines], _CONNECT if allow_network else _ALLOW
+    with network(allowed=allow_network):
+        for name in only or tasks:
+            if say:
+                say(name)
+            if reason := _run(tasks[name], metrics, encoder, cache, way_out):
+                failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
     figures = [_read(suite, line, own, kept) for line, own in lines.items()]
     size = {"dim": encoder.dim, "precision": encoder.precision}
     scores = [score | size for line, own in lines.items() for score in _scores(line, own, kept)]
-    return SuiteReport(suite, _settings(encoder), [_data(*found) for found in kept.items()], figures, failed, folder, scores)
+    misses = [miss for line, own in lines.items() for miss in _misses(line, own, kept)]
+    data_read = [_data(*found) for found in kept.items()]
+    return SuiteReport(suite, _settings(encoder), data_read, figures, failed, folder, scores, misses)
 
 
 def _lines(suite: Suite, data: Path | None, only: Sequence[str]) -> dict[Line, list[Any]]:
@@ -208,7 +219,7 @@ def _pinned(task: Any) -> bool:
     return _PIN.fullmatch(task.metadata.dataset["revision"]) is not None
 
 
-def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache) -> str:
+def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultCache, way_out: str) -> str:
     """Why a task could not be run; "" if it was, or had been."""
     if read_kept(task, encoder, cache) is not None:
         return ""
@@ -224,7 +235,7 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     except PanvecError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - whatever one task of mteb's fails with, the others are run
-        return _reason(task, error)
+        return _reason(task, error, way_out)
     seconds = time.monotonic() - began
     missing = {"not_embedded": dict(encoder.failures), "not_embedded_count": len(encoder.missing)}
     found = {"pinned": pinned, "seconds": round(seconds, 3), "intervals": intervals_of(queries.ranked, _SEED), **missing}
@@ -234,13 +245,13 @@ def _run(task: Any, metrics: Sequence[str], encoder: MtebEncoder, cache: ResultC
     return ""
 
 
-def _reason(task: Any, error: Exception) -> str:
+def _reason(task: Any, error: Exception, way_out: str) -> str:
     said = str(error).strip().splitlines()
     first = said[0] if said else type(error).__name__
     if isinstance(error, OSError):
         size = bytes_of(task)
         about = f", about {size / 1e6:,.0f} MB" if size else ""
-        return f"cannot fetch {task.metadata.dataset['path']} from the hub{about}: connect, or fill its cache ({first})"
+        return f"{task.metadata.dataset['path']}{about}, is not in the local cache of the hub: {way_out} ({first})"
     return f"{type(error).__name__}: {first}"
 
 
@@ -277,6 +288,14 @@ def _scores(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Itera
             metric = _metric(line, task)
             for subset, items in with_items(found.ranked, metric):
                 yield {"data": task.metadata.name, "task": subset, "metric": metric, "items": items}
+
+
+def _misses(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Iterator[dict[str, Any]]:
+    """The queries that score lowest of the tasks of a line that were run."""
+    for task in tasks:
+        if found := kept.get(task.metadata.name):
+            metric = _metric(line, task)
+            yield from ({"data": task.metadata.name, "metric": metric, **miss} for miss in worst(found.ranked, metric))
 
 
 def _subsets(task: Any, kept: Kept, metric: str) -> list[dict[str, Any]]:

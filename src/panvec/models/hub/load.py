@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from panvec.errors import InputError, ModelError
 from panvec.models.facts import facts_of
@@ -15,6 +15,7 @@ from panvec.models.hub.libraries import check_installed, quiet, sentence_transfo
 if TYPE_CHECKING:
     from panvec.models.hub.model import HubModel
 
+Read = TypeVar("Read", dict[str, Any], list[Any])
 Dtype: TypeAlias = Literal["auto", "bfloat16", "float16", "float32"]
 
 _MODALITIES = ("text", "image", "audio", "video")
@@ -100,21 +101,27 @@ def _config(files: Files) -> dict[str, Any]:
     """The configuration of the transformer, {} for a model without one (static words)."""
     for path in (files.folder / "config.json", files.folder / "0_Transformer" / "config.json"):
         if path.is_file():
-            return dict(_json(path))
+            return _json(path, dict)
     return {}
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path, kind: type[Read]) -> Read:
+    """What a file holds, which must be of a kind."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{path} is damaged ({error}): get the model again") from error
+    if not isinstance(read, kind):
+        raise ModelError(f"{path} is damaged (a {type(read).__name__}, not a {kind.__name__}): get the model again")
+    return read
 
 
 def _check_pooling(files: Files) -> None:
     """Make sure that the poolings that a model says it has are there."""
     modules = files.folder / _MODULES
-    for module in _json(modules) if modules.is_file() else ():
+    for module in _json(modules, list) if modules.is_file() else ():
+        if not isinstance(module, dict):
+            raise ModelError(f"{modules} is damaged (it lists {module!r}, which is no module): get the model again")
         settings = files.folder / module.get("path", "") / "config.json"
         if _is_pooling(module.get("type", "")) and not settings.is_file():
             raise _no_pooling(settings)

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
 class Amount:
-    """What is charged for: tokens of text (about four bytes each), pictures and pages, seconds of sound, frames of video."""
+    """What is charged for: tokens of text (about four bytes each), pictures and pages, seconds of sound, frames of video.
+
+    `film`: how many seconds the video is long.
+    """
 
     tokens: int = 0
     images: int = 0
     seconds: float = 0.0
     frames: int = 0
+    film: float = 0.0
 
     def __add__(self, other: Amount) -> Amount:
-        return Amount(
-            self.tokens + other.tokens, self.images + other.images, self.seconds + other.seconds, self.frames + other.frames
-        )
+        return Amount(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    @property
+    def weight(self) -> float:
+        """What all of it is in tokens, as Gemini counts them (ai.google.dev/gemini-api/docs/tokens)."""
+        return self.tokens + 258 * (self.images + self.frames) + 32 * self.seconds
+
+
+@dataclass(frozen=True)
+class Most:
+    """What a service takes as one content: tokens of text, about; pictures and pages; seconds of sound; seconds of video."""
+
+    tokens: int = 10**9
+    images: int = 10**9
+    seconds: float = 10**9
+    film: float = 10**9
+
+    def holds(self, amount: Amount) -> bool:
+        """Whether it is not too much."""
+        return all(getattr(amount, each.name) <= getattr(self, each.name) for each in fields(self))
 
 
 @dataclass(frozen=True)
@@ -54,6 +75,10 @@ class Estimate:
     contents: int
     amount: Amount
     usd: float | None
+
+    def __add__(self, other: Estimate) -> Estimate:
+        usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        return Estimate(self.contents + other.contents, self.amount + other.amount, usd)
 
     def __str__(self) -> str:
         price = "at an unknown price" if self.usd is None else f"about {self.usd:.4f} US dollars"

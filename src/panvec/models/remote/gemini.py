@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from panvec.models.facts import Facts
+from panvec.models.remote.cost import Most
 from panvec.models.remote.service import Card, RemoteError, scrubbed
 from panvec.models.remote.wire import Letter
 from panvec.tasks import Task
@@ -40,11 +41,15 @@ _RETRIED = [408, 429, 500, 502, 503, 504]
 
 
 def card_of(model: str) -> Card:
-    """What is known of a model. Of its 2,048 or 8,192 tokens a quarter is left free, since ours are only counted about."""
+    """What is known of a model (ai.google.dev/gemini-api/docs/embeddings).
+
+    Of its 2,048 or 8,192 tokens a quarter is left free, since ours are only counted about.
+    """
     if model in _TEXTS:
-        return Card(_DIMS, ("text",), dict.fromkeys(_PROMPTS, ""), letters=100, bytes=1_000_000, tokens=1_500)
+        return Card(_DIMS, ("text",), dict.fromkeys(_PROMPTS, ""), letters=100, bytes=1_000_000, most=Most(tokens=1_500))
     media, facts = ("text", "image", "audio", "video"), Facts(image_side=1024, hears_videos=True)
-    return Card(_DIMS, media, _PROMPTS, letters=100, bytes=15_000_000, tokens=6_000, facts=facts)
+    most = Most(tokens=6_000, images=6, seconds=180, film=120)
+    return Card(_DIMS, media, _PROMPTS, letters=100, bytes=15_000_000, most=most, facts=facts)
 
 
 class Gemini:

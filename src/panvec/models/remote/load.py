@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from panvec.errors import InputError, ModelError
-from panvec.models.remote.cost import PRICES, Price
+from panvec.models.remote.cost import PRICES, Most, Price
 from panvec.models.remote.pace import Pace
+from panvec.models.remote.service import NO_KEY
 from panvec.tasks import Task, as_task
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class RemoteOptions:
         backoff: seconds before the second attempt, doubled for each further one (Gemini; openai has its own).
         timeout: seconds of one attempt.
         prompts: by task, for models of OpenAI's protocol that have some.
+        most: what the server takes as one content, where that is not what the model's own service takes.
     """
 
     base_url: str | None = None
@@ -47,6 +49,7 @@ class RemoteOptions:
     backoff: float = 1.0
     timeout: float = 60.0
     prompts: Mapping[str, str] | None = None
+    most: Most | None = None
 
 
 def load_remote(name: str, options: RemoteOptions, *, allow_network: bool) -> RemoteModel:
@@ -74,6 +77,7 @@ def load_remote(name: str, options: RemoteOptions, *, allow_network: bool) -> Re
         pace=Pace(options.requests_per_minute),
         price=options.price or (PRICES.get(model) if options.base_url is None else None),
         budget=options.budget,
+        most=options.most,
     )
 
 
@@ -105,7 +109,7 @@ def _key(name: str, provider: str, *, needed: bool) -> str:
     key = next((os.environ[variable] for variable in _KEYS[provider] if os.environ.get(variable)), "")
     if not key and needed:
         raise InputError(f"{name} needs a key in the environment: set {' or '.join(_KEYS[provider])}")
-    return key or "none"
+    return key or NO_KEY
 
 
 def _check_installed(name: str, provider: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from panvec.errors import ModelError, PanvecError
 from panvec.models.blocks import Reader
 from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
 from panvec.models.parts import typed_parts
-from panvec.models.remote.cost import Amount, Estimate, Price
+from panvec.models.remote.cost import Amount, Estimate, Most, Price
 from panvec.models.remote.pace import Pace
 from panvec.models.remote.service import BudgetError, RemoteError, Service
 from panvec.models.remote.wire import Letter, Writer, cut, pieces_of, stamped
@@ -34,18 +35,30 @@ class RemoteModel:
         pace: of requests.
         price: None where it is not known.
         budget: US dollars that all calls together may cost, where the price is known.
+        most: what goes into one letter, instead of what the card says.
     """
 
-    def __init__(self, service: Service, *, name: str, space_id: str, pace: Pace, price: Price | None, budget: float) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        name: str,
+        space_id: str,
+        pace: Pace,
+        price: Price | None,
+        budget: float,
+        most: Most | None = None,
+    ) -> None:
         card = service.card
+        most = most or card.most
         self.service, self.name, self.space_id = service, name, space_id
         self.dims, self.prompts = card.dims, card.prompts
         self.modalities = (*card.modalities, "document")
-        self.settings = {"frames_per_second": card.facts.fps, "most_frames": card.facts.frames}
+        self.settings = {"frames_per_second": card.facts.fps, "most_frames": card.facts.frames, "most": asdict(most)}
         self.int8_ranges = {dim: min(1.0, 6 / dim**0.5) for dim in card.dims}
         self.pace, self.price, self.budget, self.spent = pace, price, budget, 0.0
-        self.reader = Reader(name, card.facts, card.modalities, cut, card.tokens)
-        self.writer = Writer(self.reader, files="video" in card.modalities, tokens=card.tokens)
+        self.reader = Reader(name, card.facts, card.modalities, cut, most.tokens)
+        self.writer = Writer(self.reader, files="video" in card.modalities, most=most)
 
     def encode(self, contents: Sequence[Content], task: Task | None, limits: Limits) -> Iterator[Vector | PanvecError]:
         """A vector or the error of each content, in order.
@@ -165,11 +178,11 @@ class RemoteModel:
 
 
 def _mean(rows: Sequence[Vector | PanvecError], letters: Sequence[Letter]) -> Vector | PanvecError:
-    """The vector of a content that was sent as several letters: their mean by their tokens, or the first error."""
+    """The vector of a content that was sent as several letters: their mean by what each is in tokens, or the first error."""
     vectors = [row for row in rows if not isinstance(row, PanvecError)]
     if len(rows) == 1 or len(vectors) < len(rows):
         return next((row for row in rows if isinstance(row, PanvecError)), rows[0])
-    total = np.sum([vector * letter.amount.tokens for vector, letter in zip(vectors, letters, strict=True)], axis=0)
+    total = np.sum([vector * letter.amount.weight for vector, letter in zip(vectors, letters, strict=True)], axis=0)
     return shorten(total, len(total))
 
 

@@ -8,10 +8,12 @@ from typing import Protocol
 
 from panvec.errors import LimitError, ModelError
 from panvec.models.facts import Facts
+from panvec.models.remote.cost import Most
 from panvec.models.remote.wire import Letter
 from panvec.tasks import Task
 
-ENDLESS = 10**9
+NO_KEY = "none"
+"""Stands for a key where a server on this machine needs none: clients want one."""
 REFUSED = (400, 413, 422)
 """Statuses that a request earns by what is in it."""
 
@@ -20,7 +22,7 @@ REFUSED = (400, 413, 422)
 class Card:
     """A hosted model: its dims (the longest first), what it takes, its prompts, and how much goes into one request.
 
-    `tokens`: of the text of one letter, about, where a longer one is sent in pieces.
+    `most`: of one letter, where more is sent in several.
     """
 
     dims: tuple[int, ...]
@@ -29,7 +31,7 @@ class Card:
     letters: int
     bytes: int
     facts: Facts = field(default_factory=Facts)
-    tokens: int = ENDLESS
+    most: Most = field(default_factory=Most)
 
 
 class RemoteError(ModelError):
@@ -73,4 +75,4 @@ class Service(Protocol):
 
 def scrubbed(message: str, key: str) -> str:
     """A message without the key in it."""
-    return message.replace(key, "***") if key else message
+    return message.replace(key, "***") if key != NO_KEY else message

@@ -17,7 +17,7 @@ from panvec.media.formats import sniff
 from panvec.media.source import check_size, resolve
 from panvec.models.blocks import HZ, Block, Reader
 from panvec.models.parts import TypedPart, typed_parts
-from panvec.models.remote.cost import Amount
+from panvec.models.remote.cost import Amount, Most
 
 _AS_THEY_ARE = {"PDF": "application/pdf", "MP4": "video/mp4", "MOV": "video/quicktime"}
 """Formats that Gemini takes, by the name that `panvec.media` has for them."""
@@ -57,33 +57,39 @@ class Writer:
     Args:
         reader: decodes what is not sent as it is.
         files: whether PDF, MP4 and MOV files are sent as they are.
-        tokens: of the text of one letter, about.
+        most: of one letter.
     """
 
-    def __init__(self, reader: Reader, *, files: bool, tokens: int) -> None:
-        self.reader, self.files, self.tokens = reader, files, tokens
+    def __init__(self, reader: Reader, *, files: bool, most: Most) -> None:
+        self.reader, self.files, self.most = reader, files, most
 
     def letters(self, content: Content, prompt: str, limits: Limits) -> list[Letter]:
-        """A content as it is sent: one letter, or several where its texts are too long for one.
+        """A content as it is sent: one letter, or several where it is too much for one.
 
         Raises:
             PanvecError: it cannot be sent.
         """
-        letters, filled = [list[Written]()], 0
+        letters, filled = [list[Written]()], Amount()
         for piece, amount in (written for part in typed_parts(content, limits) for written in self._part(part, limits)):
-            if filled and filled + amount.tokens > self.tokens:
+            if letters[-1] and not self.most.holds(filled + amount):
                 letters.append([])
-                filled = 0
+                filled = Amount()
             letters[-1].append((piece, amount))
-            filled += amount.tokens
+            filled += amount
         return [stamped(content.name, letter, prompt) for letter in letters]
 
     def _part(self, part: TypedPart, limits: Limits) -> list[Written]:
-        if self.files and isinstance(part, Document | Video) and (whole := _as_it_is(part, limits)) is not None:
-            blocks = self.reader.whole(Content(part), limits) if isinstance(part, Video) else []
-            pages = Amount(images=_pages(part, limits)) if isinstance(part, Document) else Amount()
-            return [(whole, sum((amount_of(block) for block in blocks), pages))]
-        return [written for block in self.reader.whole(Content(part), limits) for written in pieces_of(block)]
+        """A part as a file, or in pieces; what is too much for one letter in the pages or stretches of seconds that it has."""
+        if self.files and isinstance(part, Document) and (whole := _as_it_is(part, limits)) is not None:
+            pages = Amount(images=_pages(part, limits))
+            if self.most.holds(pages):
+                return [(whole, pages)]
+        blocks = self.reader.whole(Content(part), limits)
+        if sum(block.seconds for block in blocks) > self.most.film:
+            blocks = [block for unit in self.reader.units(part, limits, self.most.tokens) for block in unit.blocks]
+        elif self.files and isinstance(part, Video) and (whole := _as_it_is(part, limits)) is not None:
+            return [(whole, sum(map(amount_of, blocks), Amount()))]
+        return [written for block in blocks for written in pieces_of(block)]
 
 
 def stamped(name: str, written: Sequence[Written], prompt: str) -> Letter:
@@ -116,7 +122,8 @@ def amount_of(block: Block) -> Amount:
         return Amount(images=1)
     if block.kind == "audio":
         return Amount(seconds=len(block.media) / HZ)
-    return Amount(frames=len(block.media), seconds=0.0 if block.sound is None else len(block.sound) / HZ)
+    sound = 0.0 if block.sound is None else len(block.sound) / HZ
+    return Amount(frames=len(block.media), seconds=sound, film=block.seconds)
 
 
 def cut(text: str, tokens: int) -> list[tuple[str, int, int]]:
