@@ -69,6 +69,10 @@ def test_skips_get_back_their_first_length_and_keep_their_direction(learner: Nan
     torch.testing.assert_close(vision.skip.weight, first[0])
     torch.testing.assert_close(vision.class_skips, first[1] * 3, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(audio.skip.weight, first[2])
+    learner.picture_length = 0.5
+    learner.restore_lengths()
+    torch.testing.assert_close(vision.skip.weight, first[0] / 2)
+    torch.testing.assert_close(audio.skip.weight, first[2])
 
 
 def test_the_head_takes_away_what_all_have_in_common(learner: NanoLearner) -> None:

@@ -300,7 +300,13 @@ def learner_of(recipe: Recipe, place: Place) -> NanoLearner | HubLearner:
         return HubLearner(recipe.hub, threads=place.threads)
     model = recipe.model
     preparer = Preparer(place.cache, threads=place.threads)
-    return NanoLearner(preparer, trained=model.train, rank=model.adapter_rank, dropout=model.dropout)
+    return NanoLearner(
+        preparer,
+        trained=model.train,
+        rank=model.adapter_rank,
+        dropout=model.dropout,
+        picture_length=model.picture_length,
+    )
 
 
 @torch.inference_mode()

@@ -59,6 +59,7 @@ class NanoLearner(nn.Module):
         trained: which of "vision", "audio", "markers", "head" and "adapters" are trained.
         rank: of the trunk's adapters for soft tokens; 0 for none.
         dropout: of the towers' features, in training.
+        picture_length: of pictures' skips after `restore_lengths`, as a share of their first length.
     """
 
     def __init__(
@@ -68,11 +69,12 @@ class NanoLearner(nn.Module):
         trained: tuple[str, ...] = ("vision", "audio", "markers", "head", "adapters"),
         rank: int = 0,
         dropout: float = 0.0,
+        picture_length: float = 1.0,
         folder: Path = WEIGHTS,
         config: NanoConfig = CONFIG,
     ) -> None:
         super().__init__()
-        self.config, self.dropout = config, dropout
+        self.config, self.dropout, self.picture_length = config, dropout, picture_length
         self.preparer = preparer
         self._held: dict[Hashable, Tensor] | None = None
         self._items: dict[Hashable, Item] = {}
@@ -128,13 +130,14 @@ class NanoLearner(nn.Module):
 
     @torch.no_grad()
     def restore_lengths(self) -> None:
-        """Bring the skips of pictures and of sounds, by their linear terms, back to their first length, direction as it is.
+        """Bring the skips of pictures and of sounds, by their linear terms, back to their first length, direction as it is;
+        those of pictures to `picture_length` of it.
 
         The vector of a medium alone hardly depends on it, so steps only ever add to it (Karras et al., arXiv 2312.02696,
         section 2.3); but beside a text, or another medium, it is what a medium weighs. For the end of training.
         """
-        for skips, length in zip(self._skips(), self.first_lengths, strict=True):
-            share = length / _whole(skips[0].double().norm()).clamp_min(_LEAST)
+        for skips, length, kept in zip(self._skips(), self.first_lengths, (self.picture_length, 1.0), strict=True):
+            share = kept * length / _whole(skips[0].double().norm()).clamp_min(_LEAST)
             for parameter in skips:
                 parameter.mul_(share)
 

@@ -47,6 +47,8 @@ class Model(_Part):
     """Names of classes of the vision tower that are kept out of all training, so that pictures of them are a fair test."""
     class_gain: Annotated[float, Field(ge=0)] = 0.4
     """How far the tower's class probabilities move a photo at the start, as a share of what its features do."""
+    picture_length: Positive = 1.0
+    """What pictures weigh beside texts and sounds in the end, as a share of the length at which their skips began."""
 
 
 class Hub(_Part):
