@@ -44,7 +44,6 @@ def test_photos(embedder: Embedder) -> None:
     for k in (1, 5, 10):
         assert found["text to image", f"R@{k}"] == pytest.approx(recall(said, photos, right, k))
     assert found["image to text", "R@1"] == pytest.approx(recall(photos, said, right.T))
-    assert report.settings["seconds_in_model"] > 0.9 * report.settings["seconds"], "the model is where the time goes"
 
 
 def test_photos_through_mteb(embedder: Embedder, tmp_path: Path) -> None:
