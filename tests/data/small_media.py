@@ -9,18 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import samples
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-
-
-def corners(width: int = 64, height: int = 48) -> np.ndarray:
-    """A picture whose four quarters are red, green, blue and white, from the top left, row by row."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[: height // 2, : width // 2] = (255, 0, 0)
-    picture[: height // 2, width // 2 :] = (0, 255, 0)
-    picture[height // 2 :, : width // 2] = (0, 0, 255)
-    picture[height // 2 :, width // 2 :] = 255
-    return picture
 
 
 def plain(colour: str, size: tuple[int, int] = (32, 24)) -> np.ndarray:
@@ -34,16 +25,16 @@ def image_bytes(picture: np.ndarray | str = "red", kind: str = "PNG") -> bytes:
 
 
 def tone(seconds: float = 0.5, hz: int = 16_000, pitch: float = 440.0) -> np.ndarray:
-    return (0.5 * np.sin(2 * np.pi * pitch * np.arange(round(seconds * hz)) / hz)).astype(np.float32)
+    return samples.tone(seconds, hz, pitch)
 
 
-def wav_bytes(samples: np.ndarray | None = None, hz: int = 16_000) -> bytes:
+def wav_bytes(sound: np.ndarray | None = None, hz: int = 16_000) -> bytes:
     file = io.BytesIO()
-    with wave.open(file, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(hz)
-        sound.writeframes((32_767 * (tone() if samples is None else samples)).astype("<i2").tobytes())
+    with wave.open(file, "wb") as output:
+        output.setnchannels(1)
+        output.setsampwidth(2)
+        output.setframerate(hz)
+        output.writeframes((32_767 * (tone() if sound is None else sound)).astype("<i2").tobytes())
     return file.getvalue()
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from small_media import corners, plain, tone
+from samples import corners
+from small_media import plain, tone
 
 from panvec.content import Limits, Video
 from panvec.data.augment import (

@@ -2,7 +2,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from panvec.models.nano.config import CONFIG
+from panvec.models.nano.features import pixels
 
 SPECTROGRAM = """
 import sys, numpy as np
@@ -22,3 +26,12 @@ def test_a_spectrogram_is_the_same_to_the_last_bit_whatever_the_threads_of_the_b
     ]
     assert made[0] == made[1]
     assert len(made[0]) == 4 * 80 * 1000
+
+
+@pytest.mark.parametrize(("side", "beyond"), [(32, False), (129, False), (200, True)])
+def test_thumbnails_are_enlarged_without_overshoot_at_edges(side: int, beyond: bool) -> None:
+    """Bicubic makes an edge of a dark and a light half darker and lighter than either."""
+    picture = np.full((side, side, 3), 64, np.uint8)
+    picture[:, side // 2 :] = 192
+    seen = pixels(picture, CONFIG.vision) * 128 + 127
+    assert (seen.min() < 63.5, seen.max() > 192.5) == (beyond, beyond)

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
 from pathlib import Path
@@ -190,9 +190,15 @@ def run(
                 failed[name] = reason
     kept = {name: found for name, task in tasks.items() if (found := read_kept(task, encoder, cache))}
     figures = [_read(suite, line, own, kept) for line, own in lines.items()]
+    asked = [(task.metadata.name, _metric(line, task)) for line, own in lines.items() for task in own]
+    ranked = [(name, metric, kept[name].ranked) for name, metric in asked if name in kept]
     size = {"dim": encoder.dim, "precision": encoder.precision}
-    scores = [score | size for line, own in lines.items() for score in _scores(line, own, kept)]
-    misses = [miss for line, own in lines.items() for miss in _misses(line, own, kept)]
+    scores = [
+        {"data": name, "task": subset, "metric": metric, "items": items, **size}
+        for name, metric, own in ranked
+        for subset, items in with_items(own, metric)
+    ]
+    misses = [{"data": name, "metric": metric, **miss} for name, metric, own in ranked for miss in worst(own, metric)]
     data_read = [_data(*found) for found in kept.items()]
     return SuiteReport(suite, _settings(encoder), data_read, figures, failed, folder, scores, misses)
 
@@ -279,23 +285,6 @@ def _read(suite: Suite, line: Line, tasks: Sequence[Any], kept: Mapping[str, Kep
     known = list(values.values())
     interval = of_mean(known, intervals) if len(intervals) == len(known) else None
     return Figure(suite.name, line, sum(known) / len(known), interval, values, not_embedded, subsets)
-
-
-def _scores(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Iterator[dict[str, Any]]:
-    """Of the tasks of a line that were run: each subset's score with the value of each query, and that of all subsets."""
-    for task in tasks:
-        if found := kept.get(task.metadata.name):
-            metric = _metric(line, task)
-            for subset, items in with_items(found.ranked, metric):
-                yield {"data": task.metadata.name, "task": subset, "metric": metric, "items": items}
-
-
-def _misses(line: Line, tasks: Sequence[Any], kept: Mapping[str, Kept]) -> Iterator[dict[str, Any]]:
-    """The queries that score lowest of the tasks of a line that were run."""
-    for task in tasks:
-        if found := kept.get(task.metadata.name):
-            metric = _metric(line, task)
-            yield from ({"data": task.metadata.name, "metric": metric, **miss} for miss in worst(found.ranked, metric))
 
 
 def _subsets(task: Any, kept: Kept, metric: str) -> list[dict[str, Any]]:
