@@ -8,18 +8,20 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from panvec.data.pairs import PartKey
 from panvec.training import loop
 from panvec.training.log import Log
 from panvec.training.loop import Training
-from panvec.training.nano import NanoLearner
+from panvec.training.nano import Item, NanoLearner
 from panvec.training.prepared import Augmentation, Prepared, Preparer
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import choose
@@ -49,13 +51,26 @@ VARIANTS: dict[str, Changes] = {
     "no dropout": {"model.dropout": 0.0},
 }
 SETS: tuple[Changes, ...] = (
-    {"path": "flickr8k", "limit": 500},
-    {"path": "tiny_imagenet", "limit": 1000},
-    {"path": "cifar10", "limit": 500},
+    {"path": "flickr8k", "limit": 1000},
+    {"path": "tiny_imagenet", "limit": 1500},
+    {"path": "cifar10", "limit": 1000},
     {"path": "urbansound8k", "where": {"fold": "3"}, "limit": 250, "templates": ["the sound of {}"]},
     {"path": "animal_sounds", "dev_share": 0.2, "templates": ["the sound of a {}"]},
     {"path": "flickr8k_speech"},
 )
+
+
+COLUMNS = {
+    "text to photo R@1": "flickr8k, text to image, R@1",
+    "photo to text R@1": "flickr8k, image to text, R@1",
+    "kept among texts": "flickr8k, text to image, mixed pool, R@10 kept",
+    "200 classes": "tiny_imagenet, image by class name, macro accuracy",
+    "10 classes": "cifar10, image by class name, macro accuracy",
+    "city sounds": "urbansound8k, audio by class name, macro accuracy",
+    "animals": "animal_sounds, audio by class name, macro accuracy",
+    "speech to text R@1": "flickr8k_speech, speech to text, R@1",
+    "speech to photo R@5": "flickr8k_speech, speech to image, R@5",
+}
 
 
 def _alike(part: Prepared) -> Prepared:
@@ -93,11 +108,30 @@ class Sharing(NanoLearner):
     def hold_trunk(self, hold: bool) -> None:
         super().hold_trunk(hold)
         if hold:
-            digest = hashlib.sha256(repr(self.preparer.change).encode())
-            for name, tensor in self.state_dict().items():
-                if name.startswith(("model.vision.", "model.audio.", "model.markers.")) and "skip" not in name:
-                    digest.update(tensor.numpy().tobytes())
-            self._held, self._items = self.known.setdefault(digest.hexdigest(), ({}, {}))
+            self._held, self._items = self._shared()
+
+    def sums(self, items: list[Item]) -> Tensor:
+        if self._held is not None or torch.is_grad_enabled():
+            return super().sums(items)
+        named = [item if item.key else replace(item, key=_digest(vars(item.prepared).values())) for item in items]
+        return self._held_sums(named, self._shared()[0])
+
+    def _shared(self) -> tuple[Any, Any]:
+        before = [
+            tensor
+            for name, tensor in sorted(self.state_dict().items())
+            if name.startswith(tuple(f"model.{part}" for part in ("vision", "audio", "markers", "adapters")))
+            and "skip" not in name
+        ]
+        change = str(self.preparer.change).encode()
+        return self.known.setdefault(_digest([change, *(tensor.numpy() for tensor in before)]), ({}, {}))
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    digest = hashlib.blake2b()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else part)
+    return digest.hexdigest()
 
 
 def changed(recipe: Recipe, changes: Changes, steps: int) -> Recipe:
@@ -126,6 +160,13 @@ def scores(training: Training) -> dict[str, float]:
     return {f"{s.data}, {s.task}, {s.metric}": round(100 * s.value, 1) for s in found if s.dim == longest}
 
 
+def markdown(table: dict[str, dict[str, float]]) -> str:
+    """The main scores of each variant, a row each."""
+    lines = [f"| variant | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    lines += [f"| {name} | {' | '.join(str(found[key]) for key in COLUMNS.values())} |" for name, found in table.items()]
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
@@ -149,7 +190,7 @@ def main() -> None:
             training.run()
             table[name] = scores(training)
         arguments.out.write_text(json.dumps(table, indent=1) + "\n")
-        print(name, table[name])
+    print(markdown(table))
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) 
 def _repeated(item: Item, cell: Tensor) -> Item:
     """A picture whose cells are all this one."""
     cells = np.repeat(cell.numpy()[None].astype(np.float16), len(item.prepared.cells), 0)
-    return replace(item, prepared=replace(item.prepared, cells=cells))
+    return replace(item, prepared=replace(item.prepared, cells=cells), key=None)
 
 
 def _mean_texts(learner: NanoLearner, texts: list[list[str]]) -> Tensor:
