@@ -73,6 +73,9 @@ COLUMNS = {
 }
 
 
+_SOME_LENGTH = 1e-3
+
+
 def _alike(part: Prepared) -> Prepared:
     return replace(part, cells=np.repeat(part.cells.mean(0, keepdims=True), len(part.cells), 0)) if len(part.cells) else part
 
@@ -115,6 +118,10 @@ class Sharing(NanoLearner):
             return super().sums(items)
         named = [item if item.key else replace(item, key=_digest(vars(item.prepared).values())) for item in items]
         return self._held_sums(named, self._shared()[0])
+
+    def restore_lengths(self) -> None:
+        if self.first_lengths.min() > _SOME_LENGTH:  # skips that began at nothing keep what they have learned
+            super().restore_lengths()
 
     def _shared(self) -> tuple[Any, Any]:
         before = [
