@@ -58,8 +58,6 @@ SETS: tuple[Changes, ...] = (
     {"path": "animal_sounds", "dev_share": 0.2, "templates": ["the sound of a {}"]},
     {"path": "flickr8k_speech"},
 )
-
-
 COLUMNS = {
     "text to photo R@1": "flickr8k, text to image, R@1",
     "photo to text R@1": "flickr8k, image to text, R@1",
@@ -71,9 +69,6 @@ COLUMNS = {
     "speech to text R@1": "flickr8k_speech, speech to text, R@1",
     "speech to photo R@5": "flickr8k_speech, speech to image, R@5",
 }
-
-
-_SOME_LENGTH = 1e-3
 
 
 def _alike(part: Prepared) -> Prepared:
@@ -120,15 +115,14 @@ class Sharing(NanoLearner):
         return self._held_sums(named, self._shared()[0])
 
     def restore_lengths(self) -> None:
-        if self.first_lengths.min() > _SOME_LENGTH:  # skips that began at nothing keep what they have learned
+        if self.first_lengths.min() > 1e-3:  # skips that began at nothing keep what they have learned
             super().restore_lengths()
 
     def _shared(self) -> tuple[Any, Any]:
         before = [
             tensor
             for name, tensor in sorted(self.state_dict().items())
-            if name.startswith(tuple(f"model.{part}" for part in ("vision", "audio", "markers", "adapters")))
-            and "skip" not in name
+            if name.startswith(("model.vision.", "model.audio.", "model.markers.", "model.adapters.")) and "skip" not in name
         ]
         change = str(self.preparer.change).encode()
         return self.known.setdefault(_digest([change, *(tensor.numpy() for tensor in before)]), ({}, {}))
@@ -190,7 +184,9 @@ def main() -> None:
         if name in table:
             continue
         recipe = changed(read_recipe(arguments.recipe), VARIANTS[name], arguments.steps)
-        preparer.change = SEEN.get(name)
+        if SEEN.get(name) is not preparer.change:
+            preparer.change = SEEN.get(name)
+            Sharing.known.clear()  # gigabytes of what no other variant sees
         with tempfile.TemporaryDirectory() as run:
             place = Place(tuple(arguments.data), Path(run) / "run", arguments.cache)
             training = Training(recipe, place, Log(place.run))
