@@ -20,7 +20,7 @@ from panvec.training.batches import Batches
 from panvec.training.log import Log, read_metrics
 from panvec.training.loop import Training, encode_sides
 from panvec.training.plan import plan
-from panvec.training.recipe import read_recipe
+from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import release_run
 from panvec.training.schedule import Draw
 from panvec.training.tasks import Place
@@ -216,8 +216,12 @@ def test_a_pictured_task_without_media_of_a_class_or_pictures_is_an_error(
 
 
 def test_the_plan_counts_and_measures(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
-    found = plan(read_recipe(recipe), Place((data,), tmp_path / "run", cache, threads=1), Log(tmp_path / "run", quiet=True))
-    assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5}
+    tree = json.loads(read_recipe(recipe).model_dump_json())
+    tree["tasks"]["classes"] = {"classes": True, "batch": 4}
+    tree["stages"][0]["mixture"]["classes"] = 1
+    read = Recipe.model_validate_json(json.dumps(tree))
+    found = plan(read, Place((data,), tmp_path / "run", cache, threads=1), Log(tmp_path / "run", quiet=True))
+    assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5, "classes": 1000}
     assert sum(task.steps for task in found.tasks) == STEPS
     assert found.training_hours > 0
     assert not (tmp_path / "run" / "checkpoints").exists()

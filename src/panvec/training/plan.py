@@ -11,9 +11,10 @@ from itertools import islice
 import numpy as np
 
 from panvec.data.pairs import Pair
-from panvec.training.batches import Batches, texts_of
+from panvec.training.batches import Batches, augmentations, texts_of
 from panvec.training.log import Log
 from panvec.training.loop import Training
+from panvec.training.prepared import CLASS
 from panvec.training.recipe import Recipe
 from panvec.training.schedule import Draw
 from panvec.training.step import backward
@@ -55,21 +56,30 @@ def plan(recipe: Recipe, place: Place, log: Log) -> Plan:
     pairs = read_tasks(recipe, place)
     tried = {name: few(found) for name, found in pairs.items()}
     begun = time.perf_counter()
-    training = Training(recipe, place, log, pairs=tried)
+    training = Training(recipe, place, log, pairs=dict(tried))
     media_tried = sum(len(set(media_of(pair))) for found in tried.values() for pair in found)
     texts_tried = sum(len(set(texts_of(found))) for found in tried.values())
     each = (time.perf_counter() - begun) / max(1, media_tried + texts_tried / 10)
     drawn = [training.task_of(step) for step in range(training.steps())]
-    tasks = []
+    tasks, once = [], 0.0
     for name, found in pairs.items():
-        size = min(recipe.tasks[name].batch, len(found))
-        seconds = _seconds(training, name) * size
-        media = len({key for pair in found for key in media_of(pair)})
-        tasks.append(TaskPlan(name, len(found), media, len(set(texts_of(found))), drawn.count(name), size, seconds))
+        made_up = [pair for pair in training.pairs[name] if recipe.tasks[name].classes and pair.query[0][0] == CLASS]
+        count = len(found) + len(made_up)
+        size = min(recipe.tasks[name].batch, count)
+        held = not any(stage.trunk for stage in recipe.stages if name in stage.mixture)
+        training.learner.hold_trunk(held)
+        seconds = _seconds(training, name)
+        if held:  # the trunk runs once on each content, in the step that first has it
+            once += seconds * count * len(augmentations(recipe.tasks[name]))
+            seconds = _seconds(training, name)
+        media, texts = {key for pair in found for key in media_of(pair)}, set(texts_of([*found, *made_up]))
+        tasks.append(TaskPlan(name, count, len(media), len(texts), drawn.count(name), size, seconds * size))
     caching = sum(task.media + task.texts / 10 for task in tasks) * each
+    training.learner.hold_trunk(not any(stage.trunk for stage in recipe.stages))
     weights = sum(p.numel() for p in training.learner.parameters() if p.requires_grad)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-    return Plan(tasks, weights, sum(task.steps * task.seconds for task in tasks) / 3600, caching / 3600, peak)
+    training_seconds = once + sum(task.steps * task.seconds for task in tasks)
+    return Plan(tasks, weights, training_seconds / 3600, caching / 3600, peak)
 
 
 def few(pairs: list[Pair]) -> list[Pair]:
@@ -79,7 +89,7 @@ def few(pairs: list[Pair]) -> list[Pair]:
 
 def _seconds(training: Training, task: str) -> float:
     """Seconds a pair takes in a step of its task."""
-    rows = np.arange(len(training.pairs[task]))
+    rows = np.arange(min(_TRIED, len(training.pairs[task])))
     begun = time.perf_counter()
     batch = Batches(training.recipe, training.learner, training.pairs).batch(Draw(task, rows, rows), (0,))
     backward(training.learner, training.objective, task, batch, chunk=max(1, len(rows) // 2), seed=0)
