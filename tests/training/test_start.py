@@ -1,10 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from panvec.training.start import canonical, nested_rotation, solve_ridge, told_apart
+from panvec.training.start import canonical, inverse_root, nested_rotation, solve_ridge, told_apart
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 100), st.integers(0, 99))
@@ -34,6 +35,14 @@ def test_few_vectors_give_the_same_rotation_every_time() -> None:
     few = torch.nn.functional.normalize(torch.randn(9, 384, generator=torch.Generator().manual_seed(1)), dim=-1)
     shaken = few + 1e-7 * torch.randn(9, 384, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(nested_rotation(few), nested_rotation(shaken), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("items", [12, 80])
+def test_inverse_roots_of_few_and_of_many_items(items: int) -> None:
+    x = torch.randn(items, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    covariance = x.T @ x + 0.3 * (x.T @ x).diagonal().mean() * torch.eye(40)
+    root = inverse_root(x, 0.3)
+    torch.testing.assert_close(root @ covariance @ root, torch.eye(40, dtype=torch.float64))
 
 
 def test_canonical_targets_weigh_directions_by_how_far_they_can_be_known() -> None:

@@ -217,7 +217,7 @@ def canonical(features: Tensor, texts: Tensor, weights: Tensor) -> Tensor:
     x, y = (each.double() - share @ each.double() for each in (features, texts))
     x = x / x.std(0).clamp_min(_LEAST)
     root = share.sqrt()[:, None]
-    whiten_x, whiten_y = (_inverse_root(root * each, amount) for each, amount in ((x, _PICTURE_RIDGE), (y, _TEXT_RIDGE)))
+    whiten_x, whiten_y = (inverse_root(root * each, amount) for each, amount in ((x, _PICTURE_RIDGE), (y, _TEXT_RIDGE)))
     left, correlations, right = torch.linalg.svd(whiten_x @ (x * share[:, None]).T @ y @ whiten_y, full_matrices=False)
     said = x @ whiten_x @ left * correlations @ right @ whiten_y
     said *= y.norm(dim=-1).mean() / said.norm(dim=-1).mean()
@@ -225,12 +225,16 @@ def canonical(features: Tensor, texts: Tensor, weights: Tensor) -> Tensor:
     return found
 
 
-def _inverse_root(x: Tensor, ridge: float) -> Tensor:
+def inverse_root(x: Tensor, ridge: float) -> Tensor:
     """The inverse square root of `x.T @ x`, `ridge` times its mean diagonal added to every direction."""
-    covariance = x.T @ x
-    covariance.diagonal().add_(ridge * covariance.diagonal().mean())
-    values, axes = torch.linalg.eigh(covariance)
-    root: Tensor = axes @ torch.diag(values.rsqrt()) @ axes.T
+    amount = ridge * x.square().sum() / x.shape[1]
+    if len(x) < x.shape[1]:  # few items vary in few directions; all others are alike
+        _, lengths, rows = torch.linalg.svd(x, full_matrices=False)
+        values, axes = lengths.square(), rows.T
+    else:
+        values, axes = torch.linalg.eigh(x.T @ x)
+    root: Tensor = axes * ((values + amount).rsqrt() - amount.rsqrt()) @ axes.T
+    root.diagonal().add_(amount.rsqrt())
     return root
 
 
