@@ -31,7 +31,7 @@ __all__ = ["BadRowsWarning", "Format", "Reader", "Report", "SourceSpec", "open_s
 
 _KEPT = 100
 _SHOWN = 10
-_COMMON = frozenset({"path", "format", "split", "dev_share", "limit", "held_out_items", "strict"})
+_COMMON = frozenset({"path", "format", "split", "dev_share", "limit", "held_out_items", "strict", "licence"})
 _COLUMNS = frozenset(
     {"only", "language", "query", "positives", "negatives", "label", "item", "templates", "held_out_labels", "media"}
 )

@@ -38,6 +38,8 @@ class SourceSpec:
     """Columns, and the values of which a row must have one: `{fold: [1, 2]}`."""
     language: str = ""
     """BCP 47 tag of the pairs that do not name their own."""
+    licence: str | None = None
+    """Of the data, for the card of a model trained on it, where no card.json lies beside the pairs."""
     strict: bool = False
     """A bad row is an error at once, instead of one in the report."""
 
