@@ -138,7 +138,7 @@ def _digest(parts: Iterable[Any]) -> str:
 def changed(recipe: Recipe, changes: Changes, steps: int) -> Recipe:
     """The recipe with values put at dotted places (None takes a key out) and so many steps."""
     tree = json.loads(recipe.model_dump_json())
-    tree["dev"] = SETS
+    tree["dev"], tree["stages"] = SETS, tree["stages"][:1]
     for place, value in ({"stages.0.steps": steps} | changes).items():
         *path, last = place.split(".")
         node: Any = tree

@@ -28,10 +28,16 @@ def test_a_spectrogram_is_the_same_to_the_last_bit_whatever_the_threads_of_the_b
     assert len(made[0]) == 4 * 80 * 1000
 
 
-@pytest.mark.parametrize(("side", "beyond"), [(32, False), (129, False), (200, True)])
-def test_thumbnails_are_enlarged_without_overshoot_at_edges(side: int, beyond: bool) -> None:
+@pytest.mark.parametrize(("side", "square", "beyond"), [(32, 160, False), (86, 160, False), (87, 260, True), (200, 260, True)])
+def test_small_pictures_become_a_smaller_square_without_overshoot_at_edges(side: int, square: int, beyond: bool) -> None:
     """Bicubic makes an edge of a dark and a light half darker and lighter than either."""
     picture = np.full((side, side, 3), 64, np.uint8)
     picture[:, side // 2 :] = 192
-    seen = pixels(picture, CONFIG.vision) * 128 + 127
+    seen = pixels(picture, CONFIG.vision)
+    assert seen.shape == (3, square, square)
+    seen = seen * 128 + 127
     assert (seen.min() < 63.5, seen.max() > 192.5) == (beyond, beyond)
+
+
+def test_a_long_thin_picture_is_not_small() -> None:
+    assert pixels(np.zeros((20, 90, 3), np.uint8), CONFIG.vision).shape == (3, 260, 260)

@@ -1,6 +1,7 @@
 """The shipped engine against the torch model, and against others' runs of the same base."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from panvec import Audio, Content, Embedder, Image, Text
@@ -29,8 +30,11 @@ def test_texts_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, to
 
 
 def test_media_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, torch_embedder: Embedder, media, tone) -> None:
+    with PIL.Image.open(media / "dog-ball.jpg") as picture:
+        thumbnail = np.asarray(picture.resize((48, 40)))
     contents = [
         Image(media / "coffee-cup.jpg"),
+        Image(thumbnail),
         Audio(media / "dog-bark.ogg"),
         Audio(tone, hz=16_000),
         media / "railway-ride.webm",

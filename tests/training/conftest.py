@@ -20,7 +20,7 @@ RECIPE = """\
 name: small
 seed: 3
 model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}}}
-sources: {{photos: {{path: photos}}, tones: {{path: tones}}}}
+sources: {{photos: {{path: photos, licence: CC BY 4.0}}, tones: {{path: tones}}}}
 tasks:
   photos:
     data: [photos]
@@ -36,6 +36,7 @@ tasks:
 stages:
   - {{name: first, steps: 4, rate: 1.0e-3, warmup: 1, trunk: false, mixture: {{photos: 1, tones: 1}}}}
   - {{name: second, steps: 4, rate: 1.0e-3, warmup: 0, schedule: cosine, mine: true, mixture: {{photos: 1, tones: 1}}}}
+  - {{name: third, steps: 2, rate: 1.0e-3, warmup: 0, trunk: false, turn: true, mixture: {{photos: 1, tones: 1}}}}
 mining: {{ranks: [0, 9], margin: 0.0, count: 2}}
 soup: {{checkpoints: 2, every: 4}}
 chunk: 4

@@ -67,7 +67,7 @@ def test_made_up_pictures_stand_where_pictures_do(cache: Path) -> None:
     assert isinstance(made_up, Item)
     assert isinstance(real, Item)
     np.testing.assert_array_equal(made_up.prepared.kinds, real.prepared.kinds)
-    np.testing.assert_array_equal(made_up.prepared.cells, learner.preparer.class_cells[7, 0])
+    np.testing.assert_array_equal(made_up.prepared.cells, learner.preparer.class_cells[False][7, 0])
 
 
 def test_an_augmented_class_has_a_picture_around_it(cache: Path) -> None:
@@ -77,3 +77,19 @@ def test_an_augmented_class_has_a_picture_around_it(cache: Path) -> None:
     plain, one, two = learner.prepare([pairs[7].query] * 3, [""] * 3, [None, Augmentation(1), Augmentation(2)])
     assert all(isinstance(item, Item) and item.prepared.cells.shape == (9, 4608) for item in (plain, one, two))
     assert len({item.prepared.cells.tobytes() for item in (plain, one, two) if isinstance(item, Item)}) == 3
+
+
+def test_a_small_class_has_a_thumbnail_around_it(cache: Path) -> None:
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pictures: list[PartKey] = [("image", str(path)) for path in sorted(MEDIA.glob("*.jpg"))]
+    pairs = imagine_classes(learner.preparer, learner.model, pictures, thumbnails=True)
+    ways = [None, Augmentation(1), Augmentation(1, small=True), Augmentation(2, small=True)]
+    items = learner.prepare([pairs[7].query] * len(ways), [""] * len(ways), ways)
+    cells = [item.prepared.cells.astype(np.float32).mean(0) for item in items if isinstance(item, Item)]
+    assert len({values.tobytes() for values in cells}) == len(ways)
+    around = [
+        np.mean([learner.preparer.part(key, way).cells[:9].astype(np.float32).mean(0) for key in pictures], 0)
+        for way in (None, Augmentation(1, small=True))
+    ]
+    for values, nearest in zip(cells, (0, 0, 1, 1), strict=True):
+        assert np.argmin([np.linalg.norm(values - mean) for mean in around]) == nearest

@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 
+from panvec import Audio, Content, Embedder, Image, Video
 from panvec.data.pairs import Side
 from panvec.training.batches import augmentations
 from panvec.training.nano import Item, NanoLearner
@@ -30,6 +33,21 @@ def test_thumbnails_are_further_ways_to_see_a_picture(learner: NanoLearner) -> N
     picture, sound = SIDES[0][0], SIDES[1][1]
     assert len({learner.preparer.part(picture, way).cells.tobytes() for way in ways}) == len(ways)
     assert learner.preparer.prepare(sound, Augmentation(1, small=True)) == learner.preparer.prepare(sound)
+
+
+def test_training_sees_what_the_engine_sees(learner: NanoLearner) -> None:
+    """But for the audio tower's 8-bit activations, which torch does not round."""
+    halves = [np.asarray(PIL.Image.open(MEDIA / f"{name}.jpg").resize((200, 300))) for name in ("rocket", "dog-ball")]
+    thumbnail = np.asarray(PIL.Image.open(MEDIA / "dog-ball.jpg").resize((48, 40)))
+    contents = [
+        Content(Image(np.vstack(halves))),
+        Content(Image(thumbnail)),
+        Content(Video(MEDIA / "railway-ride.webm")),
+        Content(Image(MEDIA / "coffee-cup.jpg"), "with milk", Image(MEDIA / "dandelions.jpg"), Audio(MEDIA / "rooster.wav")),
+    ]
+    with torch.no_grad():
+        vectors = learner(learner.contents(contents)).numpy()
+    assert (Embedder(engine="torch").embed(contents) * vectors).sum(1).min() > 0.999
 
 
 def test_a_held_trunk_gives_the_same_vectors_and_teaches_only_what_is_around_it(learner: NanoLearner) -> None:

@@ -16,16 +16,18 @@ import torch
 from panvec import Embedder, Image
 from panvec.data.pairs import PartKey, content, read_pairs, text
 from panvec.errors import InputError
+from panvec.training import checkpoint
 from panvec.training.batches import Batches
 from panvec.training.log import Log, read_metrics
 from panvec.training.loop import Training, encode_sides
+from panvec.training.nano import turned
 from panvec.training.plan import plan
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import release_run
 from panvec.training.schedule import Draw
 from panvec.training.tasks import Place
 
-STEPS = 8
+STEPS = 10
 
 
 def command(recipe: Path, data: Path, cache: Path, run: Path, *more: str) -> list[str]:
@@ -56,7 +58,7 @@ def test_a_run_logs_every_step_and_draws_curves(trained: Training) -> None:
     run = trained.place.run
     assert len(losses(run)) == STEPS
     assert {row["task"] for row in read_metrics(run)} == {"photos", "tones"}
-    assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4
+    assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4 + ["third"] * 2
     assert (run / "curves.png").stat().st_size > 5000
     assert list((run / "tensorboard").iterdir())
 
@@ -70,11 +72,30 @@ def test_a_checkpoint_that_lacks_something_is_refused(trained: Training) -> None
 
 def test_adapters_leave_texts_bit_for_bit(trained: Training) -> None:
     learner = trained.learner.eval()
+    learner.hold_trunk(False)
     assert any(parameter.abs().max() > 0 for name, parameter in learner.named_parameters() if "expand" in name)
     texts = learner.prepare([(("text", "a red square"),)], ["query: "])
     with torch.inference_mode():
         before = learner.model.head(torch.from_numpy(texts[0].sums)[None])
         torch.testing.assert_close(learner(texts), before, atol=0, rtol=0)
+
+
+def test_a_turn_in_the_end_changes_prefixes_alone(trained: Training) -> None:
+    before, after = (checkpoint.model(trained.place.run, step) for step in (STEPS - 2, STEPS))
+    assert {name for name in after if not torch.equal(after[name], before[name])} == {"turn"}
+    sides = [pair.query for pair in trained.pairs["photos"]]
+    trained.load(after)
+    trained.learner.turn_only()
+    seen = encode_sides(trained.learner, sides, "")
+    trained.learner.hold_trunk(False)
+    trained.load(turned(after))
+    folded = encode_sides(trained.learner, sides, "")
+    trained.load(turned(before))
+    first = encode_sides(trained.learner, sides, "")
+    trained.load(after)
+    np.testing.assert_allclose(folded, seen, atol=1e-5)
+    np.testing.assert_allclose(folded @ folded.T, first @ first.T, atol=1e-5)
+    assert np.abs(folded[:, :64] - first[:, :64]).max() > 1e-3
 
 
 def test_hard_negatives_are_mined_between_stages(trained: Training) -> None:
@@ -129,7 +150,10 @@ def test_released_weights_embed_as_the_trained_model(trained: Training, data: Pa
     ours = encode_sides(trained.learner, sides, "query: ")
     theirs = embedder.embed([content(side) for side in sides])
     assert (ours * theirs).sum(1).min() > 0.995
-    assert "small" in (tmp_path / "out" / "README.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "# small" in card
+    assert "| photos | photos | 10 in the task | CC BY 4.0 |" in card
+    assert "| tones | tones | 5 in the task | not stated |" in card
     assert Embedder(str(tmp_path / "out")).embed(Image(data / "photos/red-40.png"), dim=64).shape == (1, 64)
     with pytest.raises(InputError, match="other files"):
         release_run(trained, data)

@@ -5,7 +5,7 @@ vary: under a shared covariance that is where the mean of a class lies (linear d
 is the word of everyday captions for it: that one of its names and of WordNet's hypernyms within six steps which the
 captions of Flickr8k's training photos have most often, general ones ("animal", "device") left out.
 
-An augmented class is a share of that move made from the cells of a real picture.
+An augmented class is a share of that move made from the cells of a real picture, or, a thumbnail of a class, of a thumbnail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from panvec.data.pairs import Pair, PartKey, text
 from panvec.errors import InputError
 from panvec.models.nano.config import WEIGHTS
 from panvec.models.nano.module import NanoModule
-from panvec.training.prepared import CLASS, Preparer
+from panvec.training.prepared import CLASS, Augmentation, Preparer
 
 _STEP = 10.0
 """How far a class is from the mean picture; at 10 made-up classes are about as far as real pictures."""
@@ -84,23 +84,26 @@ def class_cells(features: Tensor, classifier: Tensor) -> Tensor:
 
 
 def imagine_classes(
-    preparer: Preparer, model: NanoModule, pictures: list[PartKey], *, unseen: tuple[str, ...] = ()
+    preparer: Preparer, model: NanoModule, pictures: list[PartKey], *, unseen: tuple[str, ...] = (), thumbnails: bool = False
 ) -> list[Pair]:
     """Pairs of a made-up picture and its class's names, in sentences; `preparer` knows the pictures from now on.
 
-    `pictures` show how cells vary; classes with a name in `unseen` are left out.
+    `pictures` show how cells vary, and their thumbnails, if asked for, how those of thumbnails do; classes with a name in
+    `unseen` are left out.
     """
-    grid = model.config.vision.image_grid**2
     chosen = pictures[:: max(1, len(pictures) // _MOST_PICTURES)]
-    seen = np.stack([preparer.part(key).cells[:grid] for key in chosen])
-    features = torch.from_numpy(seen.astype(np.float32).mean(1))
-    plain = class_cells(features, model.vision.classifier.weight.detach()).numpy()[:, None]
-    cells = np.empty((len(plain), 1 + len(_SHARES), grid, plain.shape[-1]), np.float16)
-    cells[:, 0] = plain
-    generator, move = np.random.default_rng(0), plain - features.mean(0).numpy()
-    for variant, share in enumerate(_SHARES, 1):
-        cells[:, variant] = seen[generator.integers(len(seen), size=len(plain))] + share * move
-    preparer.class_cells = cells
+    classifier, grid = model.vision.classifier.weight.detach(), model.config.vision.image_grid**2
+    generator = np.random.default_rng(0)
+    for small in (False, True) if thumbnails else (False,):
+        way = Augmentation(1, small=True) if small else None
+        seen = np.stack([preparer.part(key, way).cells[:grid] for key in chosen])
+        features = torch.from_numpy(seen.astype(np.float32).mean(1))
+        plain = class_cells(features, classifier).numpy()[:, None]
+        cells = np.empty((len(plain), 1 + len(_SHARES), grid, plain.shape[-1]), np.float16)
+        cells[:, 0], move = plain, plain - features.mean(0).numpy()
+        for variant, share in enumerate(_SHARES, 1):
+            cells[:, variant] = seen[generator.integers(len(seen), size=len(plain))] + share * move
+        preparer.class_cells[small] = cells
     return [
         Pair(f"class-{number:04d}", ((CLASS, str(number)),), tuple(map(text, sentences(own))))
         for number, own in enumerate(class_names(unseen=unseen))

@@ -41,8 +41,8 @@ from panvec.training.step import Objective, average_gradients, backward
 from panvec.training.tasks import Place, media_of, read_tasks
 
 RECIPE = "recipe.json"
-_REMEMBERED = (".mean", ".gain", "first_head", "first_lengths")
-"""Buffers that the start of a run finds and the rest of it needs."""
+_REMEMBERED = (".mean", ".gain", "first_head", "first_lengths", "turn")
+"""What else the start of a run finds and the rest of it needs."""
 
 
 class Training:
@@ -71,15 +71,22 @@ class Training:
         """Steps in all stages."""
         return sum(stage.steps for stage in self.recipe.stages)
 
+    def settled(self) -> int:
+        """Steps until the stages at the end that only turn the space."""
+        stages = list(self.recipe.stages)
+        while stages and stages[-1].turn:
+            stages.pop()
+        return sum(stage.steps for stage in stages)
+
     def run(self, until: int | None = None) -> None:
         """Train to the last step, or to step `until`, from the last checkpoint on."""
         self._claim_run()
         done = self._resume()
         last = min(until or self.steps(), self.steps())
         saved = time.monotonic()
-        self.learner.train()
         for step in range(done, last):
             self._enter(step)
+            self.learner.train()
             started = time.perf_counter()
             row = self.step(step)
             self.log.step(step, {**row, "seconds": time.perf_counter() - started})
@@ -112,6 +119,9 @@ class Training:
         stage, number, before = self._stage(step)
         if number != self._entered:
             self.learner.hold_trunk(not stage.trunk)
+            if isinstance(self.learner, NanoLearner) and stage.turn:
+                self.learner.turn_only()
+            self.objective.matches = not stage.turn
             self._entered = number
         if not stage.mine or number in self._mined:
             return
@@ -130,9 +140,7 @@ class Training:
         task = self.recipe.tasks[name]
         prompts = {True: task.query_prompt, False: task.positive_prompt}
         encode = partial(encode_sides, self.learner)
-        found = mine(self.pairs[name], lambda sides, query: encode(sides, prompts[query]), self.recipe.mining, swap=task.swap)
-        self.learner.train()
-        return found
+        return mine(self.pairs[name], lambda sides, query: encode(sides, prompts[query]), self.recipe.mining, swap=task.swap)
 
     def task_of(self, step: int) -> str:
         """The task that a step trains on."""
@@ -203,7 +211,8 @@ class Training:
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):
-            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen)
+            small = any(tasks[name].thumbnails for name in asking)
+            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen, thumbnails=small)
             for name in asking:
                 pairs = pictured(self.pairs[name], unseen=unseen) if tasks[name].pictured else self.pairs[name]
                 self.pairs[name] = [*pairs, *(imagined if tasks[name].classes else ())]
@@ -228,7 +237,8 @@ class Training:
             if name in self.learner.trained:
                 decays = parameter.ndim > 1 and name.endswith(".weight")  # a linear term, not a bias, nor a table of rows
                 groups.setdefault((share_of_rate(name, self.recipe.rates), decays), []).append(parameter)
-        if learned := list(self.objective.parameters()):
+        around = [parameter for name, parameter in self.learner.named_parameters() if not name.startswith("model.")]
+        if learned := [*around, *self.objective.parameters()]:
             groups.setdefault((1.0, False), []).extend(learned)
         self.optimizer = torch.optim.AdamW(
             [{"params": own, "share": share, "decays": decays} for (share, decays), own in groups.items()], lr=0.0

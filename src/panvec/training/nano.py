@@ -84,6 +84,7 @@ class NanoLearner(nn.Module):
             self.model.add_adapters(rank)
         self.first_head = nn.Buffer(torch.zeros(config.dim + 1, config.dim))
         self.first_lengths = nn.Buffer(torch.zeros(2))
+        self.turn = nn.Parameter(torch.zeros(config.dim, config.dim), requires_grad=False)
         self.trained = {
             name
             for name, _ in self.model.named_parameters()
@@ -164,7 +165,7 @@ class NanoLearner(nn.Module):
             found = self.sums([item for item in items if isinstance(item, Item)])
             totals = totals.index_copy(0, self._index(media), found)
         vectors: Tensor = self.model.head(totals)
-        return vectors
+        return vectors @ rotation(self.turn).T if self.turn.requires_grad else vectors
 
     @property
     def device(self) -> torch.device:
@@ -193,10 +194,16 @@ class NanoLearner(nn.Module):
 
     def hold_trunk(self, hold: bool) -> None:
         """Whether the trunk's sums of media stay as they are from now on, and are computed once: only skips and head learn."""
-        self._held = {} if hold else None
-        self._items = {}
+        if not hold or self._held is None:
+            self._held, self._items = {} if hold else None, {}
+        self.turn.requires_grad_(False)
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name in self.trained and not (hold and name.startswith(_BEFORE_TRUNK)))
+
+    def turn_only(self) -> None:
+        """Learn from now on, until `hold_trunk`, how the space is turned, and nothing else."""
+        self.model.requires_grad_(False)
+        self.turn.requires_grad_(True)
 
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
@@ -285,6 +292,21 @@ class NanoLearner(nn.Module):
 
     def _index(self, array: list[int] | NDArray[np.generic]) -> Tensor:
         return torch.as_tensor(np.asarray(array)).to(self.device)
+
+
+def rotation(turn: Tensor) -> Tensor:
+    """The orthogonal map whose generator is the antisymmetric part of `turn` `[384, 384]`."""
+    turned: Tensor = torch.matrix_exp(turn - turn.T)
+    return turned
+
+
+def turned(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint with what stages of `turn` have learned in its head."""
+    turn, head = tensors["turn"], {name: tensors[f"model.head.{name}"] for name in ("weight", "bias")}
+    return tensors | {
+        "turn": torch.zeros_like(turn),
+        **{f"model.head.{name}": rotation(turn) @ value for name, value in head.items()},
+    }
 
 
 def mean_text(texts: list[Pooled]) -> Pooled:

@@ -41,7 +41,7 @@ CLASS = "class"
 """The modality of a made-up picture of one of the vision tower's classes, by its number (`panvec.training.classes`)."""
 _MOST_KEPT = 4_000_000_000
 """Bytes of prepared media that are kept in memory."""
-_VERSION = "3"
+_VERSION = "4"
 _KEY = 16
 _HZ = 16_000
 _TOGETHER = 1024
@@ -139,17 +139,14 @@ class Towers:
     """The frozen towers alone."""
 
     def __init__(self, folder: Path, config: NanoConfig, threads: int | None) -> None:
-        vision, audio = Graph(folder, "vision.safetensors"), Graph(folder, "audio.safetensors")
-        square = [3, config.vision.pixels, config.vision.pixels]
-        self._vision = _session(
-            folder, vision, {"pixels": (TensorProto.FLOAT, ["batch", *square])}, vision_cells(vision, config), threads
-        )
+        audio = Graph(folder, "audio.safetensors")
+        self._vision = {side: _vision(folder, config, side, threads) for side in config.vision.sides}
         mel: list[int | str] = [1, config.audio.mels, "frames"]
         self._audio = _session(folder, audio, {"mel": (TensorProto.FLOAT, mel)}, audio_states(audio, config), threads)
 
     def see(self, pixels: Array) -> NDArray[np.float16]:
-        """Pixels `[3, 260, 260]` to cells `[13, 4608]`."""
-        cells: Array = self._vision.run(None, {"pixels": pixels[None]})[0][0]
+        """Pixels `[3, side, side]` to cells `[13, 4608]`."""
+        cells: Array = self._vision[pixels.shape[-1]].run(None, {"pixels": pixels[None]})[0][0]
         return cells.astype(np.float16)
 
     def hear(self, mel: Array) -> NDArray[np.float16]:
@@ -179,7 +176,8 @@ class Preparer:
         self._hashes: dict[str, str] = {}
         self._kept: dict[tuple[PartKey, Augmentation | None], Prepared] = {}
         self._bytes = 0
-        self.class_cells = np.empty((0, 1, config.vision.image_grid**2, config.vision.features), np.float16)
+        self.class_cells: dict[bool, NDArray[np.float16]] = {}
+        """Of made-up pictures, and of small ones: `[classes, variants, 9, 4608]`."""
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text, without `<s>` and `</s>`."""
@@ -194,7 +192,7 @@ class Preparer:
         if key[0] == "text":
             return self._made(Text(key[1]))
         if key[0] == CLASS:
-            return self._imagined(int(key[1]), augmentation.seed if augmentation else 0)
+            return self._imagined(int(key[1]), augmentation or Augmentation(0))
         if (key, augmentation) not in self._kept:
             with np.load(self.prepare(key, augmentation), allow_pickle=False) as stored:
                 part = Prepared(**{name: stored[name] for name in stored.files})
@@ -252,9 +250,10 @@ class Preparer:
         frame = Frame(before, Positions.words([trunk.end_id], dim))
         return windows(Positions.words(self.ids(text), dim), frame, trunk.positions, self.config.overlap)
 
-    def _imagined(self, number: int, variant: int) -> Prepared:
+    def _imagined(self, number: int, augmentation: Augmentation) -> Prepared:
         recorder = Recorder(self._towers, self.config)
-        cells = list(self.class_cells[number, variant % self.class_cells.shape[1]])
+        variants = self.class_cells[augmentation.small][number]
+        cells = list(variants[augmentation.seed % len(variants)])
         pieces = [recorder.marker("image"), recorder.keep_cells(cells), recorder.marker("/image")]
         return recorder.prepared(join(pieces, self.config.dim))
 
@@ -336,6 +335,12 @@ def _frozen(folder: Path) -> str:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     hashes = [manifest["files"][f"{name}.safetensors"]["sha256"] for name in ("words", "trunk", "vision", "audio")]
     return hashlib.sha256("".join([_VERSION, *hashes]).encode()).hexdigest()[:12]
+
+
+def _vision(folder: Path, config: NanoConfig, side: int, threads: int | None) -> ort.InferenceSession:
+    graph = Graph(folder, "vision.safetensors")
+    pixels: list[int | str] = ["batch", 3, side, side]
+    return _session(folder, graph, {"pixels": (TensorProto.FLOAT, pixels)}, vision_cells(graph, config, side), threads)
 
 
 def _session(

@@ -137,6 +137,8 @@ class Stage(_Part):
     trunk: bool = True
     """False: what the trunk gives of each medium is kept from its first use on, and only the skips around it and the head
     learn. Such a step takes a tenth of the time."""
+    turn: bool = False
+    """Only how the space is turned is learned: cosines of whole vectors stay, prefixes keep more of what tells apart."""
 
 
 class Mining(_Part):
@@ -222,8 +224,9 @@ class Recipe(_Part):
                 if set_:
                     raise ValueError(f"tasks.{name}.{field}: is of nano; a recipe with hub leaves it out")
         for number, stage in enumerate(self.stages):
-            if not stage.trunk:
-                raise ValueError(f"stages.{number}.trunk: is of nano; a recipe with hub leaves it out")
+            for field, set_ in (("trunk", not stage.trunk), ("turn", stage.turn)):
+                if set_:
+                    raise ValueError(f"stages.{number}.{field}: is of nano; a recipe with hub leaves it out")
         return self
 
     @property

@@ -24,7 +24,7 @@ from panvec.models.nano.release import FROZEN, release
 from panvec.training import checkpoint, soup
 from panvec.training.hub import HubLearner
 from panvec.training.loop import Training, encode_sides
-from panvec.training.nano import NanoLearner
+from panvec.training.nano import NanoLearner, turned
 from panvec.training.soup import Ingredient
 
 CARD = "README.md"
@@ -71,11 +71,14 @@ def release_run(training: Training, out: Path, *, limit: int | None = None) -> R
 def choose(training: Training, learner: NanoLearner, limit: int | None = None) -> tuple[tuple[int, ...], list[Score]]:
     """Load a run's last checkpoint, or the soup of its last ones if that is no worse: their steps and development scores."""
     steps = checkpoint.steps(training.place.run)
-    candidates: dict[tuple[int, ...], dict[str, Tensor]] = {(steps[-1],): checkpoint.model(training.place.run, steps[-1])}
+    newest = checkpoint.model(training.place.run, steps[-1])
+    candidates: dict[tuple[int, ...], dict[str, Tensor]] = {(steps[-1],): turned(newest)}
     if (recipe_soup := training.recipe.soup) is not None:
-        last = tuple(step for step in steps if step % recipe_soup.every == 0)[-recipe_soup.checkpoints :]
+        settled = training.settled()
+        last = tuple(step for step in steps if step % recipe_soup.every == 0 and step <= settled)[-recipe_soup.checkpoints :]
         if len(last) > 1:
-            candidates = {last: soup.average([Ingredient(training.place.run, step) for step in last]), **candidates}
+            average = soup.average([Ingredient(training.place.run, step) for step in last])
+            candidates = {last: turned(average | {"turn": newest["turn"]}), **candidates}
     embedder, scored = _Trained(learner), dict[tuple[int, ...], list[Score]]()
     for key, tensors in candidates.items():
         training.load(tensors)
@@ -196,9 +199,9 @@ def model_card(training: Training, found: Released) -> str:
         "|---|---|---|---|",
     ]
     for name, pairs in training.pairs.items():
-        paths = [recipe.sources[source].path for source in recipe.tasks[name].data]
-        terms = [(path, licence(place.root(path) / path)) for path in paths]
-        lines += [f"| {name} | {path} | {len(pairs):,} in the task | {stated} |" for path, stated in terms]
+        for source in (recipe.sources[source] for source in recipe.tasks[name].data):
+            stated = licence(place.root(source.path) / source.path) or source.licence or "not stated"
+            lines.append(f"| {name} | {source.path} | {len(pairs):,} in the task | {stated} |")
     lines += ["", "The weights are under the terms of the data; the code is under Apache-2.0.", ""]
     if found.after:
         lines += ["## Development scores", "", "Labels that a tower or a training set has seen are not zero-shot.", ""]
@@ -211,10 +214,12 @@ def model_card(training: Training, found: Released) -> str:
     return "\n".join([*lines, "", "## Recipe", "", "```json", recipe.model_dump_json(indent=1), "```", ""])
 
 
-def licence(folder: Path) -> str:
+def licence(folder: Path) -> str | None:
     """The licences that a data card beside the pairs names."""
     card = folder / "card.json"
     if not card.exists():
-        return "not stated"
-    stated = json.loads(card.read_text(encoding="utf-8")).get("licences", "not stated")
+        return None
+    stated = json.loads(card.read_text(encoding="utf-8")).get("licences")
+    if not stated:
+        return None
     return ", ".join(stated) if isinstance(stated, list | dict) else str(stated)

@@ -51,6 +51,8 @@ class Objective(nn.Module):
     def __init__(self, losses: dict[str, Loss], dims: Sequence[int]) -> None:
         super().__init__()
         self.losses, self.dims = losses, dims
+        self.matches = True
+        """Whether the vectors before training are of any use now; a turned space is not theirs."""
         learned = {name: loss for name, loss in losses.items() if loss.learn_temperature}
         self.log_temperatures = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(loss.temperature).log()) for name, loss in learned.items()}
@@ -79,7 +81,7 @@ class Objective(nn.Module):
                     nested.positives, joined.positive_ids, mine
                 )
                 value = value + loss.spread_out * spread / total
-        if loss.matching and len(batch.taught):
+        if self.matches and loss.matching and len(batch.taught):
             value = value + loss.matching * matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total)
         return value * ranks
 

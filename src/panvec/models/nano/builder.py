@@ -30,7 +30,7 @@ class Towers(Protocol):
     """What soft tokens are made with: an engine."""
 
     def see(self, pixels: Array) -> tuple[Array, Array]:
-        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+        """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`."""
         ...
 
     def hear(self, mel: Array) -> tuple[Array, Array]:

@@ -46,9 +46,10 @@ class TrunkConfig:
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """EfficientNet-Lite2: a 260-pixel square in, a grid of cells out."""
+    """EfficientNet-Lite2: a square of 260 pixels in, of 160 for small pictures; a grid of cells out."""
 
     pixels: int = 260
+    small_pixels: int = 160
     dim: int = 1280
     """Channels of the last convolution, which the tower's classifier reads."""
     classes: int = 1000
@@ -59,6 +60,11 @@ class VisionConfig:
     """An image is `image_grid` x `image_grid` soft tokens."""
     frame_grid: int = 2
     """A video frame is `frame_grid` x `frame_grid` soft tokens."""
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Of the squares that the tower takes."""
+        return self.pixels, self.small_pixels
 
 
 @dataclass(frozen=True)

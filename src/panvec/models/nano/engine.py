@@ -71,8 +71,8 @@ class Engine:
         self._sessions, self._lock = {}, threading.Lock()
 
     def see(self, pixels: Array) -> tuple[Array, Array]:
-        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
-        tokens, skips = self.session("vision").run(["tokens", "skips"], {"pixels": pixels})
+        """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`."""
+        tokens, skips = self.session(f"vision-{pixels.shape[-1]}").run(["tokens", "skips"], {"pixels": pixels})
         return tokens, skips
 
     def hear(self, mel: Array) -> tuple[Array, Array]:

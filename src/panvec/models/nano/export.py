@@ -2,13 +2,13 @@
 
 ONNX Runtime maps those weights as they are (4-bit blocks go to MatMulNBits; 8-bit and float16 become float32 at load).
 The graphs are `trunk.onnx` (word embeddings to weighted sums of outputs, in 8-bit integers), `media.onnx` (the same for
-sequences with soft tokens, in 4-bit blocks, with the adapters of a model that has any), `vision.onnx` and `audio.onnx` (a
-tower and its connector).
+sequences with soft tokens, in 4-bit blocks, with the adapters of a model that has any), `vision-260.onnx`, `vision-160.onnx`
+and `audio.onnx` (a tower and its connector).
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -21,6 +21,8 @@ from panvec.models.nano.weights import BLOCK, read_header, read_tensors
 
 _ONNX_TYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "U8": TensorProto.UINT8, "I8": TensorProto.INT8}
 _CONTRIB = "com.microsoft"
+Map: TypeAlias = tuple[str, int]
+"""The name of a value `[batch, channels, size, size]`, and its size."""
 
 
 class Graph:
@@ -209,34 +211,37 @@ def export_media(folder: Path, config: NanoConfig = CONFIG) -> None:
     _save_trunk(g, folder / "media.onnx", _sums(g, config, attention, linear), config, "soft")
 
 
-def vision_cells(g: Graph, config: NanoConfig) -> str:
+def vision_cells(g: Graph, config: NanoConfig, side: int) -> str:
     """The vision tower from `pixels` to grid cells `[batch, 13, 4608]`: an image's 3 x 3, then a video frame's 2 x 2."""
     tower = VisionTower(config.vision)
 
-    def convolution(x: str, name: str, layer: SameConv) -> str:
-        before, after = layer.pads[0], layer.pads[1]
+    def convolution(x: Map, name: str, layer: SameConv) -> Map:
         weights = g.weight(f"{name}.weight"), g.weight(f"{name}.bias")
-        return g.op("Conv", x, *weights, strides=list(layer.stride), pads=[before, before, after, after], group=layer.groups)
+        values, size = x
+        before, after = layer.pads(size)
+        pads = [before, before, after, after]
+        y = g.op("Conv", values, *weights, strides=list(layer.stride), pads=pads, group=layer.groups)
+        return y, layer.out_size(size)
 
-    def relu6(x: str) -> str:
-        return g.op("Clip", x, g.constant(0.0), g.constant(6.0))
+    def relu6(x: Map) -> Map:
+        return g.op("Clip", x[0], g.constant(0.0), g.constant(6.0)), x[1]
 
-    x, expanded, size = relu6(convolution("pixels", "stem", tower.stem)), "", tower.head.out_size
-    stages: list[tuple[str, int]] = []
+    x = expanded = relu6(convolution(("pixels", side), "stem", tower.stem))
+    stages: list[Map] = []
     for index, block in enumerate(tower.blocks):
         assert isinstance(block, MobileBlock)  # noqa: S101
         name = f"blocks.{index}"
         expanded = relu6(convolution(x, f"{name}.expand", block.expand)) if block.expand is not None else x
         y = convolution(relu6(convolution(expanded, f"{name}.depthwise", block.depthwise)), f"{name}.project", block.project)
-        x = g.op("Add", x, y) if block.residual else y
+        x = (g.op("Add", x[0], y[0]), y[1]) if block.residual else y
         if index in tower.read:
-            stages.append((x, block.project.out_size))
-    maps = [(relu6(convolution(x, "head", tower.head)), size), (expanded, size), *stages]
+            stages.append(x)
+    maps = [relu6(convolution(x, "head", tower.head)), expanded, *stages]
     grids = [_cells(g, maps, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
     return g.op("Transpose", g.op("Concat", *grids, axis=2), perm=[0, 2, 1])
 
 
-def _cells(g: Graph, maps: list[tuple[str, int]], grid: int) -> str:
+def _cells(g: Graph, maps: list[Map], grid: int) -> str:
     """As `towers.pool`, features first: `[batch, 4608, grid * grid]`."""
 
     def mean(values: str, size: int) -> str:
@@ -253,9 +258,14 @@ def _cells(g: Graph, maps: list[tuple[str, int]], grid: int) -> str:
 
 
 def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
-    """`vision.onnx`: pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+    """`vision-260.onnx` and `vision-160.onnx`: pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`."""
+    for side in config.vision.sides:
+        _export_vision(folder, config, side)
+
+
+def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
     g = Graph(folder, "vision.safetensors", "connectors.safetensors")
-    cells = vision_cells(g, config)
+    cells = vision_cells(g, config, side)
 
     def read(features: str) -> str:
         return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
@@ -264,12 +274,11 @@ def export_vision(folder: Path, config: NanoConfig = CONFIG) -> None:
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))
-    pixels = [3, config.vision.pixels, config.vision.pixels]
     skips = g.linear(centred, "vision.skip")
     if g.has("vision.class_skips"):
         skips = g.op("Add", g.op("MatMul", probabilities, g.weight("vision.class_skips")), skips)
     outputs = {"tokens": tokens, "skips": skips}
-    g.save(folder / "vision.onnx", {"pixels": (TensorProto.FLOAT, ["batch", *pixels])}, outputs)
+    g.save(folder / f"vision-{side}.onnx", {"pixels": (TensorProto.FLOAT, ["batch", 3, side, side])}, outputs)
 
 
 def audio_states(g: Graph, config: NanoConfig) -> str:

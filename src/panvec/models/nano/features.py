@@ -11,8 +11,9 @@ from panvec.models.nano.config import AudioConfig, VisionConfig
 Array = NDArray[np.float32]
 _LONG = 2.0
 _MOST_TILES = 8
-_SMOOTH = 2
-"""Pictures are enlarged more than so many times without overshoot at edges: the tower knows 3 % more of thumbnails then."""
+_SMALL = 3
+"""Pictures that the tower's square would enlarge more than so many times are made a smaller square, without overshoot at
+edges: what they show would be larger than what the tower was trained on (Touvron et al., NeurIPS 2019, arXiv 1906.06423)."""
 
 
 def tiles(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
@@ -27,11 +28,11 @@ def tiles(picture: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 def pixels(picture: NDArray[np.uint8], config: VisionConfig) -> Array:
-    """A picture `[height, width, 3]` as the vision tower takes it: `[3, 260, 260]`, the whole of it, (rgb - 127) / 128."""
-    size = (config.pixels, config.pixels)
-    smooth = min(picture.shape[:2]) * _SMOOTH < config.pixels
-    kind = Image.Resampling.BILINEAR if smooth else Image.Resampling.BICUBIC
-    square = Image.fromarray(picture).resize(size, kind, reducing_gap=2.0)
+    """A picture `[height, width, 3]` as the vision tower takes it: the whole of it `[3, side, side]`, (rgb - 127) / 128."""
+    small = max(picture.shape[:2]) * _SMALL < config.pixels
+    side = config.small_pixels if small else config.pixels
+    kind = Image.Resampling.BILINEAR if small else Image.Resampling.BICUBIC
+    square = Image.fromarray(picture).resize((side, side), kind, reducing_gap=2.0)
     return np.ascontiguousarray((np.asarray(square, np.float32).transpose(2, 0, 1) - 127) / 128)
 
 

@@ -83,7 +83,7 @@ class NanoModule(nn.Module):
         return {k: v for k, v in state.items() if k.startswith(_TRAINED) and not k.startswith("vision.classifier")}
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
+        """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
         vision = self.config.vision
         maps = self.vision_tower(pixels)
         tokens, skips = self.vision(torch.cat([pool(maps, grid) for grid in (vision.image_grid, vision.frame_grid)], 1))

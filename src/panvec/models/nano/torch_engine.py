@@ -24,7 +24,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def see(self, pixels: Array) -> tuple[Array, Array]:
-        """Pixels `[batch, 3, 260, 260]` to soft tokens and skips `[batch, 13, 384]`."""
+        """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`."""
         tokens, skips = self.module.see(torch.from_numpy(pixels))
         return tokens.numpy(), skips.numpy()
 

@@ -42,27 +42,35 @@ def _round_channels(channels: int, divisor: int = 8) -> int:
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding for a fixed input size, its batch norm folded into weight and bias."""
+    """A convolution of squares with TensorFlow's SAME padding, its batch norm folded into weight and bias."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, size: int, groups: int = 1) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, groups: int = 1) -> None:
         super().__init__(channels_in, channels_out, kernel, stride, groups=groups)
-        self.out_size = math.ceil(size / stride)
-        total = max((self.out_size - 1) * stride + kernel - size, 0)
-        self.pads = (total // 2, total - total // 2) * 2
+
+    def pads(self, size: int) -> tuple[int, int]:
+        """What is added before and after an input of `size` x `size`, either way."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        total = max((self.out_size(size) - 1) * stride + kernel - size, 0)
+        return total // 2, total - total // 2
+
+    def out_size(self, size: int) -> int:
+        """Of the output for an input of `size` x `size`."""
+        return math.ceil(size / self.stride[0])
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
-        return super().forward(F.pad(x, self.pads) if any(self.pads) else x)
+        pads = self.pads(x.shape[-1]) * 2
+        return super().forward(F.pad(x, pads) if any(pads) else x)
 
 
 class MobileBlock(nn.Module):
     """Expand, depthwise, project; a residual where the shape stays."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int, size: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         middle = channels_in * expansion
-        self.expand = SameConv(channels_in, middle, 1, 1, size) if expansion > 1 else None
-        self.depthwise = SameConv(middle, middle, kernel, stride, size, groups=middle)
-        self.project = SameConv(middle, channels_out, 1, 1, self.depthwise.out_size)
+        self.expand = SameConv(channels_in, middle, 1, 1) if expansion > 1 else None
+        self.depthwise = SameConv(middle, middle, kernel, stride, groups=middle)
+        self.project = SameConv(middle, channels_out, 1, 1)
         self.residual = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,27 +81,27 @@ class MobileBlock(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """EfficientNet-Lite2: pixels `[batch, 3, 260, 260]` ((rgb - 127) / 128) to maps `[batch, channels, size, size]`.
+    """EfficientNet-Lite2: pixels `[batch, 3, side, side]` ((rgb - 127) / 128) to maps `[batch, channels, size, size]`.
 
-    The first two are the last convolution's (1280 x 9 x 9) and the last block's expansion (1248 x 9 x 9); then come the
-    outputs of three stages (88 and 120 x 17 x 17, 208 x 9 x 9).
+    The first two are the last convolution's (1280 x 9 x 9, of 260 pixels) and the last block's expansion (1248 x 9 x 9);
+    then come the outputs of three stages (88 and 120 x 17 x 17, 208 x 9 x 9).
     """
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        self.stem = SameConv(3, 32, 3, 2, config.pixels)
+        self.stem = SameConv(3, 32, 3, 2)
         self.read = set[int]()
         """The blocks, by number, whose outputs are given."""
-        blocks, channels, size = [], 32, self.stem.out_size
+        blocks, channels = [], 32
         for stage, (repeats, kernel, stride, expansion, channels_out) in enumerate(scaled_stages()):
             for repeat in range(repeats):
-                block = MobileBlock(channels, channels_out, kernel, stride if repeat == 0 else 1, expansion, size)
+                block = MobileBlock(channels, channels_out, kernel, stride if repeat == 0 else 1, expansion)
                 blocks.append(block)
-                channels, size = channels_out, block.depthwise.out_size
+                channels = channels_out
             if stage in _READ:
                 self.read.add(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
-        self.head = SameConv(channels, config.dim, 1, 1, size)
+        self.head = SameConv(channels, config.dim, 1, 1)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:  # noqa: D102
         x, stages = F.relu6(self.stem(pixels)), []
