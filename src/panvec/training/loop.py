@@ -13,6 +13,7 @@ import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,8 @@ class Training:
 
     def settled(self) -> int:
         """Steps until the stages at the end that only turn the space."""
-        stages = list(self.recipe.stages)
-        while stages and stages[-1].turn:
-            stages.pop()
-        return sum(stage.steps for stage in stages)
+        ends = accumulate(stage.steps for stage in self.recipe.stages)
+        return max((end for end, stage in zip(ends, self.recipe.stages, strict=True) if not stage.turn), default=0)
 
     def run(self, until: int | None = None) -> None:
         """Train to the last step, or to step `until`, from the last checkpoint on."""
