@@ -24,6 +24,8 @@ Side: TypeAlias = tuple[PartKey, ...]
 
 PARTS = {"text": Text, "image": Image, "audio": Audio, "video": Video, "document": Document}
 FILE = "pairs.jsonl"
+CAPTIONS = "captions.jsonl"
+"""Pictures with captions, as data sets have them; `panvec.data.readers` reads such a folder too."""
 
 
 @dataclass(frozen=True)

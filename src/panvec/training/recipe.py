@@ -87,6 +87,8 @@ class Task(_Part):
 
     data: tuple[str, ...] = ()
     """Names of sources."""
+    translations: str | None = None
+    """A source of texts and their translations (panvec data build wordwise): a positive is joined by its translations."""
     classes: bool = False
     """Also made-up pictures of the vision tower's own classes, with their names."""
     pictured: bool = False
@@ -199,9 +201,11 @@ class Recipe(_Part):
                 if name not in self.tasks:
                     raise ValueError(f"stages.{number}.mixture.{name}: no such task; there are {', '.join(self.tasks)}")
         for name, task in self.tasks.items():
-            for number, source in enumerate(task.data):
+            named = {f"data.{number}": source for number, source in enumerate(task.data)}
+            named |= {"translations": task.translations} if task.translations else {}
+            for field, source in named.items():
                 if source not in self.sources:
-                    raise ValueError(f"tasks.{name}.data.{number}: no such source; there are {', '.join(self.sources)}")
+                    raise ValueError(f"tasks.{name}.{field}: no such source; there are {', '.join(self.sources)}")
             if task.others and task.others not in self.tasks:
                 raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
         return self

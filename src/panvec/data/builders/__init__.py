@@ -16,6 +16,7 @@ from panvec.data.builders import (
     titles,
     translations,
     tuxpaint,
+    wordwise,
 )
 from panvec.data.builders.base import Source
 from panvec.errors import InputError
@@ -24,6 +25,7 @@ _MODULES = (
     tuxpaint,
     emoji,
     translations,
+    wordwise,
     catalogues,
     docstrings,
     titles,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panvec.data.pairs import FILE
+from panvec.data.pairs import CAPTIONS, FILE
 from panvec.errors import InputError
 
 _MOST_BYTES = 4_000_000_000
@@ -180,7 +180,7 @@ def _own(package: Package, places: Sequence[Path]) -> Path | None:
     if package.inside:
         candidates = [*places, Path(__file__).parents[2] / package.inside]
     else:
-        candidates = [*places, *(place / FILE for place in places)]
+        candidates = [*places, *(place / name for place in places for name in (FILE, CAPTIONS))]
     return next((file for file in candidates if file.is_file()), None)
 
 

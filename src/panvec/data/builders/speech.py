@@ -1,4 +1,4 @@
-"""Texts spoken by espeak-ng: the lines of a text file, or the captions of a folder of pairs, in the language of each.
+"""Texts spoken by espeak-ng: the lines of a text file, or the texts of a folder of pairs or captions, in the language of each.
 
 Voice, speed and pitch are drawn by the text, so that the same text always sounds the same. `--from` names the texts.
 """
@@ -10,20 +10,18 @@ import shutil
 import subprocess
 import wave
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 
 from panvec.content import Audio, Limits
-from panvec.data.builders.base import Draft, Source, clean, digest, medium
-from panvec.data.builders.packages import Package
-from panvec.data.pairs import FILE, Pair, read_pairs, text
+from panvec.data.builders.base import Draft, Source, digest, medium
+from panvec.data.builders.texts import TEXTS, Line, lines_of
+from panvec.data.pairs import Pair, text
 from panvec.errors import InputError
 from panvec.media.audio import read_audio
 
-_PACKAGE = Package("own", "texts", "")
 _HZ = 16_000
 _BITS = "24000"
 _VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+f5", "+m1", "+m2", "+m3", "+m4", "+m5", "+m6", "+m7")
@@ -31,32 +29,23 @@ _SLOWEST, _SPEEDS = 120, 70
 """Words a minute: the slowest, and how many more the fastest has."""
 _LOWEST, _PITCHES = 30, 40
 _LENGTHS = range(2, 201)
-_MOST_LINES = 1_000_000
 _SECONDS = 60
-
-
-@dataclass(frozen=True)
-class _Line:
-    item: str
-    said: str
-    language: str
-    split: str
 
 
 def pairs(draft: Draft, packages: Mapping[str, Path]) -> Iterator[Pair]:
     """What is heard to what was said."""
     program = _program()
     voices = _voices(program)
-    for line in draft.each(_wanted(draft, packages[_PACKAGE.name], voices), lambda line: f"{line.language} {line.said}"):
+    for line in draft.each(_wanted(draft, packages[TEXTS.name], voices), lambda line: f"{line.language} {line.said}"):
         name = f"{line.language} {line.said}"
         path = draft.path(name, ".ogg")
         path.write_bytes(_ogg(_spoken(program, line.said, voices[line.language], digest(name))))
         yield Pair(line.item, medium("audio", path), (text(line.said),), split=line.split, language=line.language)
 
 
-def _wanted(draft: Draft, source: Path, voices: Mapping[str, str]) -> list[_Line]:
-    found: dict[tuple[str, str], _Line] = {}
-    for line in _lines(draft, source):
+def _wanted(draft: Draft, source: Path, voices: Mapping[str, str]) -> list[Line]:
+    found: dict[tuple[str, str], Line] = {}
+    for line in lines_of(draft, source):
         if line.language not in voices:
             draft.leave_out(f"text: espeak-ng speaks no {line.language or 'language without a name'}")
         elif len(line.said) not in _LENGTHS:
@@ -64,20 +53,6 @@ def _wanted(draft: Draft, source: Path, voices: Mapping[str, str]) -> list[_Line
         else:
             found.setdefault((line.language, line.said), line)
     return list(found.values())
-
-
-def _lines(draft: Draft, source: Path) -> Iterator[_Line]:
-    if source.name == FILE:
-        for split in ("train", "dev"):
-            for pair in read_pairs(source.parent, split):
-                texts = [side[0][1] for side in (pair.query, *pair.positives) if side[0][0] == "text" and len(side) == 1]
-                if texts:
-                    yield _Line(pair.item, clean(texts[0]), pair.language, split)
-        return
-    with source.open(encoding="utf-8", errors="replace") as file:
-        for _, line in zip(range(_MOST_LINES), file, strict=False):
-            said = clean(line)
-            yield _Line(f"line-{digest(said):016x}", said, "en", draft.split(said))
 
 
 def _program() -> str:
@@ -131,8 +106,8 @@ def _repaired(wav: bytes) -> bytes:
 
 SOURCE = Source(
     "speech",
-    "texts of yours spoken by espeak-ng: --from a text file, or a folder of pairs",
-    (_PACKAGE,),
+    "texts of yours spoken by espeak-ng: --from a text file, or a folder of pairs or captions",
+    (TEXTS,),
     "that of the texts",
     "4 kB a pair",
     pairs,
