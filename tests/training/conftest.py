@@ -19,8 +19,8 @@ COLOURS = {
 RECIPE = """\
 name: small
 seed: 3
-model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}}}
-sources: {{photos: {{path: photos, licence: CC BY 4.0}}, tones: {{path: tones}}}}
+model: {{start: {start}, dropout: {dropout}, adapter_rank: {rank}, bridge: 8}}
+sources: {{photos: {{path: photos, licence: CC BY 4.0}}, tones: {{path: tones}}, words: {{path: words}}}}
 tasks:
   photos:
     data: [photos]
@@ -33,10 +33,12 @@ tasks:
     loss: {{matching: 0.1}}
   tones:
     {{data: [tones], batch: 4, augmented: 1, prompt_dropout: 0.5, loss: {{learn_temperature: true, spread_out: 0.1}}}}
+  words: {{data: [words], batch: 4, parallel: true}}
 stages:
   - {{name: first, steps: 4, rate: 1.0e-3, warmup: 1, trunk: false, mixture: {{photos: 1, tones: 1}}}}
   - {{name: second, steps: 4, rate: 1.0e-3, warmup: 0, schedule: cosine, mine: true, mixture: {{photos: 1, tones: 1}}}}
-  - {{name: third, steps: 2, rate: 1.0e-3, warmup: 0, trunk: false, turn: true, mixture: {{photos: 1, tones: 1}}}}
+  - {{name: third, steps: 4, rate: 1.0e-3, warmup: 0, trunk: false, turn: true, mixture: {{photos: 1, tones: 1}}}}
+  - {{name: fourth, steps: 4, rate: 1.0e-3, warmup: 0, trunk: false, bridge: true, mixture: {{photos: 1, words: 2}}}}
 mining: {{ranks: [0, 9], margin: 0.0, count: 2}}
 soup: {{checkpoints: 2, every: 4}}
 chunk: 4
@@ -65,6 +67,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             out.setnchannels(1), out.setsampwidth(2), out.setframerate(16000), out.writeframes(samples.tobytes())
         tones.append(Pair(str(hz), (("audio", str(path)),), (text(f"a tone of {hz} hertz"),)))
     write_pairs(root / "tones", tones)
+    german = {"red": "rotes", "green": "grünes", "blue": "blaues", "yellow": "gelbes", "white": "weißes"}
+    words = [Pair(name, text(f"a {name} square"), (text(f"{own} Quadrat"),), language="de") for name, own in german.items()]
+    write_pairs(root / "words", words)
     return root
 
 

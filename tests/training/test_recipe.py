@@ -45,7 +45,7 @@ def test_a_recipe_is_read_with_defaults(tmp_path: Path) -> None:
         (("{photos: 1}", "{photo: 1}"), 11, "no such task; there are photos"),
         (("others: photos", "others: words"), 7, "no such task as words"),
         (("data: [photos]", "data: [photo]"), 5, "no such source; there are photos"),
-        (("batch: 8", "translations: words"), 6, "no such source; there are photos"),
+        (("    steps: 10\n", "    steps: 10\n    bridge: true\n"), 11, "the model has no bridge"),
         (("path: photos", "path: photos, splt: dev"), 2, "splt"),
         (("name: small", "name: small\ndims: [384, x]"), 2, "integer"),
     ],

@@ -1,5 +1,5 @@
 from panvec.data.pairs import Pair, text
-from panvec.training.tasks import balanced, translated
+from panvec.training.tasks import balanced
 
 
 def test_pairs_of_rare_answers_come_more_often_but_not_for_ever() -> None:
@@ -16,12 +16,3 @@ def test_pairs_of_rare_answers_come_more_often_but_not_for_ever() -> None:
     }
     assert max(found.count(pair) for pair in found) == 6
     assert balanced([]) == []
-
-
-def test_a_text_is_joined_by_its_translations() -> None:
-    photo = (("image", "a.jpg"),)
-    pairs = [Pair("a", photo, (text("A dog  runs ."), text("Two dogs .")), language="en"), Pair("b", photo, (text("A cat ."),))]
-    known = [Pair("t", text("A dog runs ."), (text(said),)) for said in ("chien courir", "perro correr", "chien courir")]
-    first, second = translated(pairs, [*known, Pair("s", photo, (text("nothing"),))])
-    assert [side[0][1] for side in first.positives] == ["A dog  runs .", "Two dogs .", "chien courir", "perro correr"]
-    assert second == pairs[1]

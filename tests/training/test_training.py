@@ -27,7 +27,7 @@ from panvec.training.release import release_run
 from panvec.training.schedule import Draw
 from panvec.training.tasks import Place
 
-STEPS = 10
+STEPS = 16
 
 
 def command(recipe: Path, data: Path, cache: Path, run: Path, *more: str) -> list[str]:
@@ -57,8 +57,8 @@ def losses(run: Path) -> list[float]:
 def test_a_run_logs_every_step_and_draws_curves(trained: Training) -> None:
     run = trained.place.run
     assert len(losses(run)) == STEPS
-    assert {row["task"] for row in read_metrics(run)} == {"photos", "tones"}
-    assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4 + ["third"] * 2
+    assert {row["task"] for row in read_metrics(run)} == {"photos", "tones", "words"}
+    assert [row["stage"] for row in read_metrics(run)] == ["first"] * 4 + ["second"] * 4 + ["third"] * 4 + ["fourth"] * 4
     assert (run / "curves.png").stat().st_size > 5000
     assert list((run / "tensorboard").iterdir())
 
@@ -81,8 +81,8 @@ def test_adapters_leave_texts_bit_for_bit(trained: Training) -> None:
 
 
 def test_a_turn_in_the_end_changes_prefixes_alone(trained: Training) -> None:
-    before, after = (checkpoint.model(trained.place.run, step) for step in (STEPS - 2, STEPS))
-    assert {name for name in after if not torch.equal(after[name], before[name])} == {"turn"}
+    before, after = (checkpoint.model(trained.place.run, step) for step in (STEPS - 8, STEPS - 4))
+    assert changed(before, after) == {"turn"}
     sides = [pair.query for pair in trained.pairs["photos"]]
     trained.load(after)
     trained.learner.turn_only()
@@ -96,6 +96,32 @@ def test_a_turn_in_the_end_changes_prefixes_alone(trained: Training) -> None:
     np.testing.assert_allclose(folded, seen, atol=1e-5)
     np.testing.assert_allclose(folded @ folded.T, first @ first.T, atol=1e-5)
     assert np.abs(folded[:, :64] - first[:, :64]).max() > 1e-3
+
+
+def test_a_bridge_in_the_end_changes_nothing_else(trained: Training) -> None:
+    before, after = (checkpoint.model(trained.place.run, step) for step in (STEPS - 4, STEPS))
+    parts = ("reduce.weight", "reduce.bias", "expand.weight", "expand.bias")
+    assert changed(before, after) == {f"model.head.bridge.{part}" for part in parts}
+
+
+def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
+    ours = [name for name in after if not name.startswith("objective.")]
+    return {name for name in ours if not torch.equal(after[name], before[name])}
+
+
+def test_over_a_bridge_translations_come_to_their_originals(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
+    tree = read_recipe(recipe).model_dump(mode="json")
+    tree["stages"] = [tree["stages"][0] | {"steps": 1}, tree["stages"][3] | {"steps": 60, "mixture": {"words": 2, "photos": 1}}]
+    training = Training(Recipe.model_validate_json(json.dumps(tree)), Place((data,), tmp_path, cache, threads=1), Log(tmp_path))
+    pairs = training.pairs["words"]
+    sides = [[pair.query for pair in pairs], [pair.positives[0] for pair in pairs], [p.query for p in training.pairs["photos"]]]
+    training.run(until=1)
+    before = [encode_sides(training.learner, own, "query: ") for own in sides]
+    training.run()
+    after = [encode_sides(training.learner, own, "query: ") for own in sides]
+    assert (before[0] * before[1]).sum(1).mean() < 0.9
+    assert (after[0] * after[1]).sum(1).min() > 0.95
+    assert min((one * other).sum(1).min() for one, other in zip(before[::2], after[::2], strict=True)) > 0.98
 
 
 def test_hard_negatives_are_mined_between_stages(trained: Training) -> None:
@@ -193,7 +219,7 @@ def test_a_task_that_no_stage_draws_is_not_read(trained: Training, tmp_path: Pat
     unused = trained.recipe.tasks["photos"].model_copy(update={"data": ("nowhere",), "others": "unused"})
     recipe = trained.recipe.model_copy(update={"tasks": {**trained.recipe.tasks, "unused": unused}})
     training = Training(recipe, replace(trained.place, run=tmp_path), trained.log)
-    assert set(training.pairs) == {"photos", "tones"}
+    assert set(training.pairs) == {"photos", "tones", "words"}
     assert list(training.batches.prompted_texts())
 
 

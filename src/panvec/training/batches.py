@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from panvec.data.pairs import Pair, Side
 from panvec.training.hub import HubLearner
@@ -33,6 +34,8 @@ class Batches:
     def __init__(self, recipe: Recipe, learner: NanoLearner | HubLearner, pairs: dict[str, list[Pair]]) -> None:
         self.recipe, self.learner, self.pairs = recipe, learner, pairs
         self.mined: dict[str, list[tuple[Side, ...]]] = {}
+        self.distils = False
+        """Whether every query and positive is taught the vector that it has without the head's bridge."""
         self._texts = {name: sorted(set(texts_of(pairs[name]))) for task in pairs if (name := recipe.tasks[task].others)}
 
     def batch(self, draw: Draw, others_seed: tuple[int, ...]) -> Batch:
@@ -61,7 +64,7 @@ class Batches:
         )
         self._blend(items, every)
         rows = len(chosen)
-        taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
+        taught, teachers = self._taught(items[: 2 * rows], task)
         return Batch(
             queries=items[:rows],
             positives=items[rows : 2 * rows],
@@ -74,6 +77,16 @@ class Batches:
             teachers=teachers,
             taught=torch.from_numpy(taught),
         )
+
+    def _taught(self, items: list[Any], task: Task) -> tuple[NDArray[np.int64], torch.Tensor]:
+        """Which of queries and positives have teachers, and these: Reimers & Gurevych, EMNLP 2020, arXiv 2004.09813."""
+        if self.distils and isinstance(self.learner, NanoLearner):
+            with torch.no_grad():
+                own = self.learner(items, bridged=False)
+            queries, positives = own.chunk(2)
+            originals = positives if task.swap else queries
+            return np.arange(len(items)), torch.cat([originals, originals]) if task.parallel else own
+        return self.learner.before_training(items if task.loss.matching else [])
 
     def _blend(self, items: list[Any], every: list[_Drawn]) -> None:
         """Put the mean of a text's vector and those of its `more` in its place."""

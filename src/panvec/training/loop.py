@@ -73,9 +73,10 @@ class Training:
         return sum(stage.steps for stage in self.recipe.stages)
 
     def settled(self) -> int:
-        """Steps until the stages at the end that only turn the space."""
+        """Steps until the stages at the end that only turn the space or build a bridge."""
         ends = accumulate(stage.steps for stage in self.recipe.stages)
-        return max((end for end, stage in zip(ends, self.recipe.stages, strict=True) if not stage.turn), default=0)
+        found = (end for end, stage in zip(ends, self.recipe.stages, strict=True) if not (stage.turn or stage.bridge))
+        return max(found, default=0)
 
     def run(self, until: int | None = None) -> None:
         """Train to the last step, or to step `until`, from the last checkpoint on."""
@@ -118,9 +119,10 @@ class Training:
         stage, number, before = self._stage(step)
         if number != self._entered:
             self.learner.hold_trunk(not stage.trunk)
-            if isinstance(self.learner, NanoLearner) and stage.turn:
-                self.learner.turn_only()
-            self.objective.matches = not stage.turn
+            if isinstance(self.learner, NanoLearner) and (stage.turn or stage.bridge):
+                self.learner.turn_only() if stage.turn else self.learner.bridge_only()
+            self.objective.matches, self.objective.distils = not stage.turn, stage.bridge
+            self.batches.distils = stage.bridge
             self._entered = number
         if not stage.mine or number in self._mined:
             return
@@ -313,6 +315,7 @@ def learner_of(recipe: Recipe, place: Place) -> NanoLearner | HubLearner:
         preparer,
         trained=model.train,
         rank=model.adapter_rank,
+        bridge=model.bridge,
         dropout=model.dropout,
         picture_length=model.picture_length,
     )

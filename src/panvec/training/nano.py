@@ -58,6 +58,7 @@ class NanoLearner(nn.Module):
         preparer: the cache of what is frozen.
         trained: which of "vision", "audio", "markers", "head" and "adapters" are trained.
         rank: of the trunk's adapters for soft tokens; 0 for none.
+        bridge: hidden units of the head's bridge; 0 for none.
         dropout: of the towers' features, in training.
         picture_length: of pictures' skips after `restore_lengths`, as a share of their first length.
     """
@@ -68,6 +69,7 @@ class NanoLearner(nn.Module):
         *,
         trained: tuple[str, ...] = ("vision", "audio", "markers", "head", "adapters"),
         rank: int = 0,
+        bridge: int = 0,
         dropout: float = 0.0,
         picture_length: float = 1.0,
         folder: Path = WEIGHTS,
@@ -82,6 +84,9 @@ class NanoLearner(nn.Module):
         if rank:
             torch.manual_seed(0)
             self.model.add_adapters(rank)
+        if bridge:
+            torch.manual_seed(0)
+            self.model.head.add_bridge(bridge)
         self.first_head = nn.Buffer(torch.zeros(config.dim + 1, config.dim))
         self.first_lengths = nn.Buffer(torch.zeros(2))
         self.turn = nn.Parameter(torch.zeros(config.dim, config.dim), requires_grad=False)
@@ -153,8 +158,13 @@ class NanoLearner(nn.Module):
         pooled = self._tensor(np.stack(sums)) if sums else self.first_head.new_empty(0, self.config.dim)
         return places, F.normalize(F.normalize(pooled, dim=-1) @ self.first_head[:-1] + self.first_head[-1], dim=-1)
 
-    def forward(self, items: list[Pooled | Item]) -> Tensor:
-        """Unit vectors `[items, 384]`."""
+    def forward(self, items: list[Pooled | Item], *, bridged: bool = True) -> Tensor:
+        """Unit vectors `[items, 384]`; with `bridged=False` as they are without the head's bridge."""
+        vectors: Tensor = self.model.head(self._totals(items), bridged=bridged)
+        return vectors @ rotation(self.turn).T if self.turn.requires_grad else vectors
+
+    def _totals(self, items: list[Pooled | Item]) -> Tensor:
+        """What goes into the head of each `[items, 384]`."""
         totals = torch.zeros(len(items), self.config.dim, device=self.device)
         texts = [i for i, item in enumerate(items) if isinstance(item, Pooled)]
         media = [i for i, item in enumerate(items) if isinstance(item, Item)]
@@ -164,8 +174,14 @@ class NanoLearner(nn.Module):
         if media:
             found = self.sums([item for item in items if isinstance(item, Item)])
             totals = totals.index_copy(0, self._index(media), found)
-        vectors: Tensor = self.model.head(totals)
-        return vectors @ rotation(self.turn).T if self.turn.requires_grad else vectors
+        return totals
+
+    @property
+    def _dropped(self) -> float:
+        """The share of a medium's features that is left out now."""
+        bridge = self.model.head.bridge
+        bridging = bridge is not None and bridge.expand.weight.requires_grad
+        return self.dropout if self.training and not bridging else 0.0
 
     @property
     def device(self) -> torch.device:
@@ -197,13 +213,20 @@ class NanoLearner(nn.Module):
         if not hold or self._held is None:
             self._held, self._items = {} if hold else None, {}
         self.turn.requires_grad_(False)
+        fixed = ("head.bridge.", *(_BEFORE_TRUNK if hold else ()))
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in self.trained and not (hold and name.startswith(_BEFORE_TRUNK)))
+            parameter.requires_grad_(name in self.trained and not name.startswith(fixed))
 
     def turn_only(self) -> None:
         """Learn from now on, until `hold_trunk`, how the space is turned, and nothing else."""
         self.model.requires_grad_(False)
         self.turn.requires_grad_(True)
+
+    def bridge_only(self) -> None:
+        """Learn from now on, until `hold_trunk`, the head's bridge and nothing else; nothing of a medium is dropped."""
+        self.model.requires_grad_(False)
+        assert self.model.head.bridge is not None  # noqa: S101
+        self.model.head.bridge.requires_grad_(True)
 
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
@@ -233,7 +256,7 @@ class NanoLearner(nn.Module):
         vision, audio, trunk = self.model.vision, self.model.audio, self.config.dim
         sizes = [trunk, vision.skip.in_features, len(vision.class_skips), audio.skip.in_features, 1, 1]
         sums, cells, shares, reduced, seen, heard = torch.stack([held[item.key] for item in items]).split(sizes, 1)
-        cells, reduced = (F.dropout(x, self.dropout, self.training) for x in (cells, reduced))
+        cells, reduced = (F.dropout(x, self._dropped) for x in (cells, reduced))
         pictures = cells @ vision.skip.weight.T + shares @ vision.class_skips + seen * vision.skip.bias
         total: Tensor = sums + pictures + reduced @ audio.skip.weight.T + heard * audio.skip.bias
         return total
@@ -285,7 +308,7 @@ class NanoLearner(nn.Module):
         )
 
     def _features(self, array: NDArray[np.float16]) -> Tensor:
-        return F.dropout(self._tensor(array).float(), self.dropout, self.training)
+        return F.dropout(self._tensor(array).float(), self._dropped)
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

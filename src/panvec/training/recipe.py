@@ -33,6 +33,8 @@ class Model(_Part):
     train: tuple[Trained, ...] = ("vision", "audio", "markers", "head", "adapters")
     adapter_rank: Natural = 0
     """Of low-rank adapters in the trunk that act on soft tokens only, so that texts keep their vectors; 0 for none."""
+    bridge: Natural = 0
+    """Hidden units of the head's bridge, which a stage of `bridge` trains; 0 for none."""
     gate: Share = 0.3
     """How much of the trunk's output a soft token keeps at the start."""
     rates: dict[str, Positive] = {}
@@ -87,8 +89,6 @@ class Task(_Part):
 
     data: tuple[str, ...] = ()
     """Names of sources."""
-    translations: str | None = None
-    """A source of texts and their translations (panvec data build wordwise): a positive is joined by its translations."""
     classes: bool = False
     """Also made-up pictures of the vision tower's own classes, with their names."""
     pictured: bool = False
@@ -107,6 +107,8 @@ class Task(_Part):
     """Of such copies of pictures, those that are a few dozen pixels wide, beside `augmented`."""
     letters: bool = False
     """The pictures have letters in them and are not mirrored."""
+    parallel: bool = False
+    """Positives say in another language what queries say: a stage of `bridge` brings them to where those are."""
     blended: Share = 0.0
     """In which share of the pairs the positive is the mean of some of its texts' vectors, not one of them."""
     hard_negatives: Natural = 1
@@ -141,6 +143,8 @@ class Stage(_Part):
     learn. Such a step takes a tenth of the time."""
     turn: bool = False
     """Only how the space is turned is learned: cosines of whole vectors stay, prefixes keep more of what tells apart."""
+    bridge: bool = False
+    """Only the head's bridge learns: translations come to where their originals are, all else stays where it is."""
 
 
 class Mining(_Part):
@@ -201,13 +205,20 @@ class Recipe(_Part):
                 if name not in self.tasks:
                     raise ValueError(f"stages.{number}.mixture.{name}: no such task; there are {', '.join(self.tasks)}")
         for name, task in self.tasks.items():
-            named = {f"data.{number}": source for number, source in enumerate(task.data)}
-            named |= {"translations": task.translations} if task.translations else {}
-            for field, source in named.items():
+            for number, source in enumerate(task.data):
                 if source not in self.sources:
-                    raise ValueError(f"tasks.{name}.{field}: no such source; there are {', '.join(self.sources)}")
+                    raise ValueError(f"tasks.{name}.data.{number}: no such source; there are {', '.join(self.sources)}")
             if task.others and task.others not in self.tasks:
                 raise ValueError(f"tasks.{name}.others: no such task as {task.others}; there are {', '.join(self.tasks)}")
+        return self
+
+    @model_validator(mode="after")
+    def _has_bridge(self) -> Recipe:
+        for number, stage in enumerate(self.stages):
+            if stage.bridge and not self.model.bridge:
+                raise ValueError(f"stages.{number}.bridge: the model has no bridge; give model: {{bridge: 512}}")
+            if stage.bridge and stage.turn:
+                raise ValueError(f"stages.{number}.bridge: a stage learns a bridge or a turn; make two of it")
         return self
 
     @model_validator(mode="after")
@@ -228,7 +239,7 @@ class Recipe(_Part):
                 if set_:
                     raise ValueError(f"tasks.{name}.{field}: is of nano; a recipe with hub leaves it out")
         for number, stage in enumerate(self.stages):
-            for field, set_ in (("trunk", not stage.trunk), ("turn", stage.turn)):
+            for field, set_ in (("trunk", not stage.trunk), ("turn", stage.turn), ("bridge", stage.bridge)):
                 if set_:
                     raise ValueError(f"stages.{number}.{field}: is of nano; a recipe with hub leaves it out")
         return self

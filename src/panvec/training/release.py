@@ -78,7 +78,8 @@ def choose(training: Training, learner: NanoLearner, limit: int | None = None) -
         last = tuple(step for step in steps if step % recipe_soup.every == 0 and step <= settled)[-recipe_soup.checkpoints :]
         if len(last) > 1:
             average = soup.average([Ingredient(training.place.run, step) for step in last])
-            candidates = {last: turned(average | {"turn": newest["turn"]}), **candidates}
+            later = {name: tensor for name, tensor in newest.items() if name == "turn" or ".bridge." in name}
+            candidates = {last: turned(average | later), **candidates}
     embedder, scored = _Trained(learner), dict[tuple[int, ...], list[Score]]()
     for key, tensors in candidates.items():
         training.load(tensors)

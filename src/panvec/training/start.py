@@ -52,6 +52,9 @@ def start(learner: NanoLearner, pairs: list[Pair], model: Model) -> None:
     with torch.no_grad():
         learner.model.head.weight.copy_(nested_rotation(torch.cat([said, heard, texts])))
         learner.model.head.bias.copy_(-learner.model.head.weight @ texts[: len(distinct)].mean(0))
+        if (bridge := learner.model.head.bridge) is not None:
+            bridge.mean.copy_(texts.mean(0))
+            bridge.gain.copy_(1 / texts.std(0).clamp_min(_LEAST))
     learner.remember()
 
 

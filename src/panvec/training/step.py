@@ -53,6 +53,8 @@ class Objective(nn.Module):
         self.losses, self.dims = losses, dims
         self.matches = True
         """Whether the vectors before training are of any use now; a turned space is not theirs."""
+        self.distils = False
+        """Whether queries and positives have nothing to learn but their teachers."""
         learned = {name: loss for name, loss in losses.items() if loss.learn_temperature}
         self.log_temperatures = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(loss.temperature).log()) for name, loss in learned.items()}
@@ -71,6 +73,8 @@ class Objective(nn.Module):
         local = _split(vectors, batch)
         joined, mine, ranks = gathered(local)
         total = len(joined.queries)
+        if self.distils:
+            return matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total) * ranks
         value = vectors.new_zeros(())
         for dim in self.dims:
             nested = joined.prefix(dim)

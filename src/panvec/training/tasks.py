@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import chain, cycle, islice
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
-from panvec.data.builders.base import clean
 from panvec.data.pairs import Pair, PartKey, Side
 from panvec.data.readers import SourceSpec, open_source
 from panvec.errors import InputError
@@ -53,33 +51,12 @@ def read_tasks(recipe: Recipe, place: Place) -> dict[str, list[Pair]]:
         used |= more
     found = {}
     for name in sorted(used):
-        task = recipe.tasks[name]
-        pairs = [pair for source in task.data for pair in _read(recipe, source, place)]
-        if not pairs and not task.classes:
-            raise InputError(f"task {name}: no training pairs in {', '.join(task.data)}")
-        if task.translations:
-            pairs = translated(pairs, _read(recipe, task.translations, place))
-        found[name] = balanced(pairs) if task.balanced else pairs
+        sources = [recipe.sources[source] for source in recipe.tasks[name].data]
+        pairs = [pair for spec in sources for pair in open_source(spec, root_of(spec, place))]
+        if not pairs and not recipe.tasks[name].classes:
+            raise InputError(f"task {name}: no training pairs in {', '.join(recipe.tasks[name].data)}")
+        found[name] = balanced(pairs) if recipe.tasks[name].balanced else pairs
     return found
-
-
-def _read(recipe: Recipe, source: str, place: Place) -> Iterator[Pair]:
-    spec = recipe.sources[source]
-    return iter(open_source(spec, root_of(spec, place)))
-
-
-def translated(pairs: list[Pair], translations: Iterable[Pair]) -> list[Pair]:
-    """Pairs whose positives are joined by what their texts are in other languages, the queries of `translations`."""
-    known: dict[str, list[Side]] = {}
-    for pair in translations:
-        if is_text(pair.query):
-            known.setdefault(clean(pair.query[0][1]), []).extend(pair.positives)
-
-    def joined(positives: tuple[Side, ...]) -> tuple[Side, ...]:
-        more = (known.get(clean(side[0][1]), []) for side in positives if is_text(side))
-        return tuple(dict.fromkeys([*positives, *chain.from_iterable(more)]))
-
-    return [replace(pair, positives=joined(pair.positives)) for pair in pairs]
 
 
 def balanced(pairs: list[Pair]) -> list[Pair]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from panvec.content import Content, Limits
 from panvec.errors import InputError, LimitError, ModelError, PanvecError
-from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector, shorten
+from panvec.models.embedder import WHOLE, Description, PartDescription, Span, Vector
 from panvec.models.nano.builder import Builder, SoftTokens
 from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
+from panvec.models.nano.head import Head
 from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
 from panvec.models.nano.sequence import Sequence as Tokens
 from panvec.models.nano.weights import dequantize, read_tensors
@@ -50,7 +51,7 @@ class Nano:
             "most_frames": None,
         }
         trained = dequantize(read_tensors(folder / "connectors.safetensors"))
-        self._head, self._bias = trained["head.weight"], trained.get("head.bias", np.zeros(config.dim, np.float32))
+        self._head = Head(trained)
         self._builder = Builder(SoftTokens(self.engine, trained, config), folder, config)
         self.tokenizer = self._builder.tokenizer
         self._frames: dict[tuple[str, float], Frame] = {}
@@ -127,7 +128,7 @@ class Nano:
         for positions, group in zip(contents, cut, strict=True):
             total = sums[row : row + len(group)].sum(0) + positions.skips.sum(0)
             row += len(group)
-            vectors.append(shorten(self._head @ shorten(total, self.config.dim) + self._bias, self.config.dim))
+            vectors.append(self._head(total))
         return vectors
 
     def windows(self, positions: Positions, prompt: str) -> list[Window]:

@@ -13,12 +13,31 @@ from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
-_OPTIONAL = ("vision.classifier", "vision.class_skips", "head.bias", "adapters.")
+_OPTIONAL = ("vision.classifier", "vision.class_skips", "head.bias", "head.bridge.", "adapters.")
 """What a weights folder may lack: it lies with the tower, or the connectors are older and it begins as nothing."""
 
 
+class Bridge(nn.Module):
+    """A residual layer on sums of length 1 `[..., 384]`; it begins as nothing.
+
+    The trunk says the same thing a little differently in every language, and no linear map undoes that for all of them.
+    """
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(torch.zeros(dim))
+        self.gain = nn.Buffer(torch.ones(dim))
+        self.reduce = nn.Linear(dim, width)
+        self.expand = nn.Linear(width, dim)
+        nn.init.zeros_(self.expand.weight), nn.init.zeros_(self.expand.bias)
+
+    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+        added: Tensor = self.expand(F.relu(self.reduce((x - self.mean) * self.gain)))
+        return x + added
+
+
 class Head(nn.Linear):
-    """Pooled sums `[..., 384]` to unit vectors: to length 1, an affine map, to length 1.
+    """Pooled sums `[..., 384]` to unit vectors: to length 1, over the bridge if there is one, an affine map, to length 1.
 
     The bias takes away what all vectors have in common (e5's cone: cosines of unrelated texts are .7 and more), the
     matrix weighs what tells contents apart and orders it, so that prefixes are the nested dims.
@@ -26,10 +45,19 @@ class Head(nn.Linear):
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim, dim)
+        self.bridge: Bridge | None = None
         nn.init.zeros_(self.bias)
 
-    def forward(self, sums: Tensor) -> Tensor:  # noqa: D102
-        return F.normalize(super().forward(F.normalize(sums, dim=-1)), dim=-1)
+    def add_bridge(self, width: int) -> None:
+        """Put a bridge of so many hidden units before the affine map."""
+        self.bridge = Bridge(self.in_features, width)
+
+    def forward(self, sums: Tensor, *, bridged: bool = True) -> Tensor:
+        """The vectors; with `bridged=False` what they would be without the bridge."""
+        sums = F.normalize(sums, dim=-1)
+        if self.bridge is not None and bridged:
+            sums = self.bridge(sums)
+        return F.normalize(super().forward(sums), dim=-1)
 
 
 class NanoModule(nn.Module):
@@ -71,6 +99,8 @@ class NanoModule(nn.Module):
         tensors = _tensors(folder / "connectors.safetensors")
         if (first := tensors.get("adapters.0.query.reduce.weight")) is not None:
             self.add_adapters(len(first))
+        if (first := tensors.get("head.bridge.reduce.bias")) is not None:
+            self.head.add_bridge(len(first))
         missing, unknown = self.load_state_dict(tensors, strict=False)
         lost = [name for name in missing if name.startswith(_TRAINED) and not name.startswith(_OPTIONAL)]
         if lost or unknown:
