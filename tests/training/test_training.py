@@ -76,7 +76,7 @@ def test_adapters_leave_texts_bit_for_bit(trained: Training) -> None:
     assert any(parameter.abs().max() > 0 for name, parameter in learner.named_parameters() if "expand" in name)
     texts = learner.prepare([(("text", "a red square"),)], ["query: "])
     with torch.inference_mode():
-        before = learner.model.head(torch.from_numpy(texts[0].sums)[None])
+        before = learner.model.head(torch.from_numpy(texts[0].sums)[None], torch.tensor([True]))
         torch.testing.assert_close(learner(texts), before, atol=0, rtol=0)
 
 

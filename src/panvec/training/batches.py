@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from panvec.data.pairs import Pair, Side
 from panvec.training.hub import HubLearner
@@ -35,7 +34,7 @@ class Batches:
         self.recipe, self.learner, self.pairs = recipe, learner, pairs
         self.mined: dict[str, list[tuple[Side, ...]]] = {}
         self.distils = False
-        """Whether every query and positive is taught the vector that it has without the head's bridge."""
+        """Whether the teachers are what queries and positives, or what these are translations of, are without the bridge."""
         self._texts = {name: sorted(set(texts_of(pairs[name]))) for task in pairs if (name := recipe.tasks[task].others)}
 
     def batch(self, draw: Draw, others_seed: tuple[int, ...]) -> Batch:
@@ -64,29 +63,29 @@ class Batches:
         )
         self._blend(items, every)
         rows = len(chosen)
-        taught, teachers = self._taught(items[: 2 * rows], task)
+        query_ids, positive_ids = _ids(queries), _ids(positives)
+        taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
+        originals = torch.cat([query_ids, positive_ids])
+        if self.distils and isinstance(self.learner, NanoLearner):
+            taught = np.arange(2 * rows)
+            with torch.no_grad():
+                teachers = self.learner(items[: 2 * rows], bridged=False)
+            if task.parallel:
+                first = rows * task.swap + np.arange(rows)
+                teachers, originals = teachers[first].repeat(2, 1), originals[first].repeat(2)
         return Batch(
             queries=items[:rows],
             positives=items[rows : 2 * rows],
-            query_ids=_ids(queries),
-            positive_ids=_ids(positives),
+            query_ids=query_ids,
+            positive_ids=positive_ids,
             negatives=items[2 * rows : 2 * rows + len(negatives)],
             owners=torch.tensor(owners, dtype=torch.int64),
             others=items[2 * rows + len(negatives) :],
             answers=_answers(chosen, others),
             teachers=teachers,
             taught=torch.from_numpy(taught),
+            originals=originals,
         )
-
-    def _taught(self, items: list[Any], task: Task) -> tuple[NDArray[np.int64], torch.Tensor]:
-        """Which of queries and positives have teachers, and these: Reimers & Gurevych, EMNLP 2020, arXiv 2004.09813."""
-        if self.distils and isinstance(self.learner, NanoLearner):
-            with torch.no_grad():
-                own = self.learner(items, bridged=False)
-            queries, positives = own.chunk(2)
-            originals = positives if task.swap else queries
-            return np.arange(len(items)), torch.cat([originals, originals]) if task.parallel else own
-        return self.learner.before_training(items if task.loss.matching else [])
 
     def _blend(self, items: list[Any], every: list[_Drawn]) -> None:
         """Put the mean of a text's vector and those of its `more` in its place."""

@@ -160,7 +160,8 @@ class NanoLearner(nn.Module):
 
     def forward(self, items: list[Pooled | Item], *, bridged: bool = True) -> Tensor:
         """Unit vectors `[items, 384]`; with `bridged=False` as they are without the head's bridge."""
-        vectors: Tensor = self.model.head(self._totals(items), bridged=bridged)
+        spoken = [bridged and (isinstance(item, Pooled) or item.spoken) for item in items]
+        vectors: Tensor = self.model.head(self._totals(items), torch.tensor(spoken, device=self.device))
         return vectors @ rotation(self.turn).T if self.turn.requires_grad else vectors
 
     def _totals(self, items: list[Pooled | Item]) -> Tensor:

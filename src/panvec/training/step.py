@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from panvec.training.losses import Vectors, contrastive, matching, spread_out
 from panvec.training.recipe import Loss
 
+_NEAR = 10.0
+"""What the distance to a teacher weighs beside telling it from other teachers."""
+
 
 @dataclass
 class Batch:
@@ -21,7 +24,8 @@ class Batch:
 
     `owners` names the row, in this process, that each hard negative belongs to. `others` are the same in every process;
     `answers` `[rows, others]` is true where another's content answers the row's query. `teachers` are the vectors
-    before training of queries and positives that have such `[contents, dim]`, with their places in queries + positives.
+    before training of queries and positives that have such `[contents, dim]`, with their places in queries + positives;
+    `originals` `[2 * rows]` are the ids of what teaches each of them, where all are taught.
     """
 
     queries: list[Any]
@@ -34,6 +38,7 @@ class Batch:
     answers: Tensor
     teachers: Tensor
     taught: Tensor
+    originals: Tensor | None = None
 
     def contents(self) -> list[Any]:
         """All of them in one list: queries, positives, negatives, others."""
@@ -69,12 +74,12 @@ class Objective(nn.Module):
 
     def forward(self, task: str, vectors: Tensor, batch: Batch) -> Tensor:
         """This process's share of the loss, times the number of processes: the mean over processes is the loss of the batch."""
+        if self.distils:
+            return self._distilled(vectors, batch, self.temperature(task))
         loss, rows = self.losses[task], len(batch.queries)
         local = _split(vectors, batch)
         joined, mine, ranks = gathered(local)
         total = len(joined.queries)
-        if self.distils:
-            return matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total) * ranks
         value = vectors.new_zeros(())
         for dim in self.dims:
             nested = joined.prefix(dim)
@@ -88,6 +93,19 @@ class Objective(nn.Module):
         if self.matches and loss.matching and len(batch.taught):
             value = value + loss.matching * matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total)
         return value * ranks
+
+    def _distilled(self, vectors: Tensor, batch: Batch, temperature: Tensor | float) -> Tensor:
+        """Every content at its teacher, and nearer to it than to other teachers (Reimers & Gurevych, 2020, arXiv 2004.09813).
+
+        A content that is its own teacher has what it should keep: it counts twice.
+        """
+        assert batch.originals is not None  # noqa: S101
+        taught = vectors[: len(batch.originals)]
+        ids, originals = torch.cat([batch.query_ids, batch.positive_ids]).to(vectors.device), batch.originals.to(vectors.device)
+        joined, mine, ranks = gathered(Vectors(taught, batch.teachers, originals, originals))
+        away = 1 - (taught * batch.teachers).sum(-1)
+        near = ((1 + (ids == originals)) * away).sum()
+        return (contrastive(joined, temperature, rows=mine) + _NEAR * near) / len(joined.queries) * ranks
 
 
 def _split(vectors: Tensor, batch: Batch) -> Vectors:

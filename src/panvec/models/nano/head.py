@@ -16,10 +16,10 @@ class Head:
         self.bias = trained.get("head.bias", np.zeros(self.dim, np.float32))
         self._bridge = {name: tensor for name, tensor in trained.items() if name.startswith("head.bridge.")}
 
-    def __call__(self, total: Array) -> Vector:
-        """A pooled sum `[384]` as a vector of length 1."""
+    def __call__(self, total: Array, spoken: bool) -> Vector:
+        """A pooled sum `[384]` as a vector of length 1; over the bridge, if there is one and the content is `spoken`."""
         x = shorten(total, self.dim)
-        return shorten(self.weight @ (self._bridged(x) if self._bridge else x) + self.bias, self.dim)
+        return shorten(self.weight @ (self._bridged(x) if self._bridge and spoken else x) + self.bias, self.dim)
 
     def _bridged(self, x: Array) -> Array:
         mean, gain, reduce, reduced, expand, expanded = (

@@ -16,7 +16,7 @@ from panvec.models.nano.builder import Builder, SoftTokens
 from panvec.models.nano.config import CONFIG, PROMPTS, WEIGHTS, NanoConfig
 from panvec.models.nano.engine import Engine
 from panvec.models.nano.head import Head
-from panvec.models.nano.sequence import SOFT, Frame, Positions, Window, windows
+from panvec.models.nano.sequence import Frame, Positions, Window, windows
 from panvec.models.nano.sequence import Sequence as Tokens
 from panvec.models.nano.weights import dequantize, read_tensors
 from panvec.models.parts import Once, TypedPart, typed_parts
@@ -128,7 +128,7 @@ class Nano:
         for positions, group in zip(contents, cut, strict=True):
             total = sums[row : row + len(group)].sum(0) + positions.skips.sum(0)
             row += len(group)
-            vectors.append(self._head(total))
+            vectors.append(self._head(total, positions.spoken))
         return vectors
 
     def windows(self, positions: Positions, prompt: str) -> list[Window]:
@@ -137,8 +137,7 @@ class Nano:
         return windows(positions, self._frame_of(positions, prompt), trunk.positions, self.config.overlap)
 
     def _frame_of(self, positions: Positions, prompt: str) -> Frame:
-        spoken = bool((positions.ids != SOFT).any()) or not len(positions)
-        return self._frame(prompt) if spoken else self._frame("", self._around)
+        return self._frame(prompt) if positions.spoken else self._frame("", self._around)
 
     def _frame(self, prompt: str, gate: float = 1) -> Frame:
         if (prompt, gate) not in self._frames:

@@ -37,7 +37,7 @@ class Bridge(nn.Module):
 
 
 class Head(nn.Linear):
-    """Pooled sums `[..., 384]` to unit vectors: to length 1, over the bridge if there is one, an affine map, to length 1.
+    """Pooled sums to unit vectors: to length 1, over the bridge where there are words, an affine map, to length 1.
 
     The bias takes away what all vectors have in common (e5's cone: cosines of unrelated texts are .7 and more), the
     matrix weighs what tells contents apart and orders it, so that prefixes are the nested dims.
@@ -52,11 +52,11 @@ class Head(nn.Linear):
         """Put a bridge of so many hidden units before the affine map."""
         self.bridge = Bridge(self.in_features, width)
 
-    def forward(self, sums: Tensor, *, bridged: bool = True) -> Tensor:
-        """The vectors; with `bridged=False` what they would be without the bridge."""
+    def forward(self, sums: Tensor, spoken: Tensor) -> Tensor:  # type: ignore[override]
+        """The vectors of sums `[n, 384]`; those of contents with words, where `spoken` `[n]` is true, over the bridge."""
         sums = F.normalize(sums, dim=-1)
-        if self.bridge is not None and bridged:
-            sums = self.bridge(sums)
+        if self.bridge is not None:
+            sums = torch.where(spoken[:, None], self.bridge(sums), sums)
         return F.normalize(super().forward(sums), dim=-1)
 
 

@@ -32,7 +32,7 @@ class NanoSentenceTransformer(InputModule):
         self.model = self.nano.engine.module
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **_: Any) -> dict[str, Tensor]:
-        """Inputs as windows: embeddings `[inputs, windows, tokens, 384]`, mask and weights of it, sums of skips."""
+        """Inputs as windows: embeddings `[inputs, windows, tokens, 384]`, mask, weights, sums of skips, which are spoken."""
         contents = [self.nano.build(to_content(item), Limits()).whole() for item in inputs]
         cut = [self.nano.windows(positions, QUERY if prompt is None else prompt) for positions in contents]
         packed = pack([window for group in cut for window in group], self.nano.engine.words)
@@ -49,6 +49,7 @@ class NanoSentenceTransformer(InputModule):
             target = np.zeros((len(cut) * most, *array.shape[1:]), array.dtype)
             target[rows] = array
             spread[name] = torch.from_numpy(target.reshape(len(cut), most, *array.shape[1:]))
+        spread["spoken"] = torch.tensor([positions.spoken for positions in contents])
         spread["skips"] = torch.from_numpy(np.stack([positions.skips.sum(0) for positions in contents]))
         return spread
 
@@ -59,7 +60,7 @@ class NanoSentenceTransformer(InputModule):
         weights, soft = features["weights"].flatten(0, 1), features["soft"].flatten(0, 1)
         sums = self.model.sums(features["embeddings"].flatten(0, 1), mask, weights, soft)
         total = sums.unflatten(0, features["embeddings"].shape[:2]).sum(1) + features["skips"]
-        features["sentence_embedding"] = self.model.head(total)
+        features["sentence_embedding"] = self.model.head(total, features["spoken"])
         return features
 
     def get_embedding_dimension(self) -> int:

@@ -40,6 +40,11 @@ class Positions:
         """Soft tokens with their skips and the gate of their kind."""
         return cls(np.full(len(tokens), SOFT, np.int64), tokens, skips, np.full(len(tokens), gate, np.float32))
 
+    @property
+    def spoken(self) -> bool:
+        """Whether there are words among them; nothing at all is a text, too."""
+        return bool((self.ids != SOFT).any()) or not len(self)
+
     def __len__(self) -> int:
         return len(self.ids)
 
