@@ -271,7 +271,7 @@ def test_the_plan_counts_and_measures(recipe: Path, data: Path, cache: Path, tmp
     tree["stages"][0]["mixture"]["classes"] = 1
     read = Recipe.model_validate_json(json.dumps(tree))
     found = plan(read, Place((data,), tmp_path / "run", cache, threads=1), Log(tmp_path / "run", quiet=True))
-    assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5, "classes": 1000}
+    assert {task.name: task.pairs for task in found.tasks} == {"photos": 10, "tones": 5, "words": 5, "classes": 1000}
     assert sum(task.steps for task in found.tasks) == STEPS
     assert found.training_hours > 0
     assert not (tmp_path / "run" / "checkpoints").exists()
