@@ -65,9 +65,9 @@ class Batches:
         rows = len(chosen)
         query_ids, positive_ids = _ids(queries), _ids(positives)
         taught, teachers = self.learner.before_training(items[: 2 * rows] if task.loss.matching else [])
-        originals = torch.cat([query_ids, positive_ids])
+        originals = None
         if self.distils and isinstance(self.learner, NanoLearner):
-            taught = np.arange(2 * rows)
+            originals = torch.cat([query_ids, positive_ids])
             with torch.no_grad():
                 teachers = self.learner(items[: 2 * rows], bridged=False)
             if task.parallel:

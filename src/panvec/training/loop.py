@@ -86,7 +86,7 @@ class Training:
         saved = time.monotonic()
         for step in range(done, last):
             self._enter(step)
-            self.learner.train()
+            self.learner.train(not self.batches.distils)  # a teacher and who it teaches see the same
             started = time.perf_counter()
             row = self.step(step)
             self.log.step(step, {**row, "seconds": time.perf_counter() - started})
@@ -121,8 +121,7 @@ class Training:
             self.learner.hold_trunk(not stage.trunk)
             if isinstance(self.learner, NanoLearner) and (stage.turn or stage.bridge):
                 self.learner.turn_only() if stage.turn else self.learner.bridge_only()
-            self.objective.matches, self.objective.distils = not stage.turn, stage.bridge
-            self.batches.distils = stage.bridge
+            self.objective.matches, self.batches.distils = not stage.turn, stage.bridge
             self._entered = number
         if not stage.mine or number in self._mined:
             return

@@ -178,13 +178,6 @@ class NanoLearner(nn.Module):
         return totals
 
     @property
-    def _dropped(self) -> float:
-        """The share of a medium's features that is left out now."""
-        bridge = self.model.head.bridge
-        bridging = bridge is not None and bridge.expand.weight.requires_grad
-        return self.dropout if self.training and not bridging else 0.0
-
-    @property
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.model.head.weight.device
@@ -224,7 +217,7 @@ class NanoLearner(nn.Module):
         self.turn.requires_grad_(True)
 
     def bridge_only(self) -> None:
-        """Learn from now on, until `hold_trunk`, the head's bridge and nothing else; nothing of a medium is dropped."""
+        """Learn from now on, until `hold_trunk`, the head's bridge and nothing else."""
         self.model.requires_grad_(False)
         assert self.model.head.bridge is not None  # noqa: S101
         self.model.head.bridge.requires_grad_(True)
@@ -257,7 +250,7 @@ class NanoLearner(nn.Module):
         vision, audio, trunk = self.model.vision, self.model.audio, self.config.dim
         sizes = [trunk, vision.skip.in_features, len(vision.class_skips), audio.skip.in_features, 1, 1]
         sums, cells, shares, reduced, seen, heard = torch.stack([held[item.key] for item in items]).split(sizes, 1)
-        cells, reduced = (F.dropout(x, self._dropped) for x in (cells, reduced))
+        cells, reduced = (F.dropout(x, self.dropout, self.training) for x in (cells, reduced))
         pictures = cells @ vision.skip.weight.T + shares @ vision.class_skips + seen * vision.skip.bias
         total: Tensor = sums + pictures + reduced @ audio.skip.weight.T + heard * audio.skip.bias
         return total
@@ -309,7 +302,7 @@ class NanoLearner(nn.Module):
         )
 
     def _features(self, array: NDArray[np.float16]) -> Tensor:
-        return F.dropout(self._tensor(array).float(), self._dropped)
+        return F.dropout(self._tensor(array).float(), self.dropout, self.training)
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

@@ -25,7 +25,7 @@ class Batch:
     `owners` names the row, in this process, that each hard negative belongs to. `others` are the same in every process;
     `answers` `[rows, others]` is true where another's content answers the row's query. `teachers` are the vectors
     before training of queries and positives that have such `[contents, dim]`, with their places in queries + positives;
-    `originals` `[2 * rows]` are the ids of what teaches each of them, where all are taught.
+    `originals` `[2 * rows]` are the ids of what teaches each of them, where that is all there is to learn.
     """
 
     queries: list[Any]
@@ -58,8 +58,6 @@ class Objective(nn.Module):
         self.losses, self.dims = losses, dims
         self.matches = True
         """Whether the vectors before training are of any use now; a turned space is not theirs."""
-        self.distils = False
-        """Whether queries and positives have nothing to learn but their teachers."""
         learned = {name: loss for name, loss in losses.items() if loss.learn_temperature}
         self.log_temperatures = nn.ParameterDict(
             {name: nn.Parameter(torch.tensor(loss.temperature).log()) for name, loss in learned.items()}
@@ -74,8 +72,8 @@ class Objective(nn.Module):
 
     def forward(self, task: str, vectors: Tensor, batch: Batch) -> Tensor:
         """This process's share of the loss, times the number of processes: the mean over processes is the loss of the batch."""
-        if self.distils:
-            return self._distilled(vectors, batch, self.temperature(task))
+        if batch.originals is not None:
+            return self._distilled(vectors, batch, batch.originals.to(vectors.device), self.temperature(task))
         loss, rows = self.losses[task], len(batch.queries)
         local = _split(vectors, batch)
         joined, mine, ranks = gathered(local)
@@ -94,14 +92,13 @@ class Objective(nn.Module):
             value = value + loss.matching * matching(vectors[: 2 * rows][batch.taught], batch.teachers) / (2 * total)
         return value * ranks
 
-    def _distilled(self, vectors: Tensor, batch: Batch, temperature: Tensor | float) -> Tensor:
+    def _distilled(self, vectors: Tensor, batch: Batch, originals: Tensor, temperature: Tensor | float) -> Tensor:
         """Every content at its teacher, and nearer to it than to other teachers (Reimers & Gurevych, 2020, arXiv 2004.09813).
 
         A content that is its own teacher has what it should keep: it counts three times.
         """
-        assert batch.originals is not None  # noqa: S101
-        taught = vectors[: len(batch.originals)]
-        ids, originals = torch.cat([batch.query_ids, batch.positive_ids]).to(vectors.device), batch.originals.to(vectors.device)
+        taught = vectors[: len(originals)]
+        ids = torch.cat([batch.query_ids, batch.positive_ids]).to(vectors.device)
         joined, mine, ranks = gathered(Vectors(taught, batch.teachers, originals, originals))
         away = 1 - (taught * batch.teachers).sum(-1)
         near = ((1 + 2 * (ids == originals)) * away).sum()

