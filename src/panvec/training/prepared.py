@@ -41,7 +41,7 @@ CLASS = "class"
 """The modality of a made-up picture of one of the vision tower's classes, by its number (`panvec.training.classes`)."""
 _MOST_KEPT = 4_000_000_000
 """Bytes of prepared media that are kept in memory."""
-_VERSION = "4"
+_VERSION = "5"
 _KEY = 16
 _HZ = 16_000
 _TOGETHER = 1024

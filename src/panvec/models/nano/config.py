@@ -46,7 +46,7 @@ class TrunkConfig:
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """EfficientNet-Lite2: a square of 260 pixels in, of 160 for small pictures; a grid of cells out."""
+    """EfficientNet-Lite2: a square of 260 pixels in, for small pictures one of 160, seen mirrored too; a grid of cells out."""
 
     pixels: int = 260
     small_pixels: int = 160
@@ -65,6 +65,20 @@ class VisionConfig:
     def sides(self) -> tuple[int, int]:
         """Of the squares that the tower takes."""
         return self.pixels, self.small_pixels
+
+    @property
+    def grids(self) -> tuple[int, int]:
+        """Of an image and of a frame: a tower gives the cells of both, in this order."""
+        return self.image_grid, self.frame_grid
+
+    @property
+    def mirrored(self) -> list[int]:
+        """Where the cells of a picture are in its mirror image `[13]`."""
+        places, first = list[int](), 0
+        for grid in self.grids:
+            places += [first + row * grid + column for row in range(grid) for column in reversed(range(grid))]
+            first += grid * grid
+        return places
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,22 @@ def export_media(folder: Path, config: NanoConfig = CONFIG) -> None:
 
 
 def vision_cells(g: Graph, config: NanoConfig, side: int) -> str:
-    """The vision tower from `pixels` to grid cells `[batch, 13, 4608]`: an image's 3 x 3, then a video frame's 2 x 2."""
+    """The vision tower from `pixels` to grid cells `[batch, 13, 4608]`: an image's 3 x 3, then a video frame's 2 x 2.
+
+    Those of a small picture are the mean of what the tower makes of it and of its mirror image, where each cell lies in both.
+    """
+    if side != config.vision.small_pixels:
+        return _tower_cells(g, config, "pixels", side)
+    backwards = (g.constant([i], np.int64) for i in (-1, np.iinfo(np.int64).min, 3, -1))
+    both = g.op("Concat", "pixels", g.op("Slice", "pixels", *backwards), axis=0)
+    cells = _tower_cells(g, config, both, side)
+    split = g.op("Reshape", cells, g.constant([2, -1, len(config.vision.mirrored), config.vision.features], np.int64))
+    plain, mirrored = (g.op("Gather", split, g.constant(i, np.int64), axis=0) for i in (0, 1))
+    mirrored = g.op("Gather", mirrored, g.constant(config.vision.mirrored, np.int64), axis=1)
+    return g.op("Mul", g.op("Add", plain, mirrored), g.constant(0.5))
+
+
+def _tower_cells(g: Graph, config: NanoConfig, pixels: str, side: int) -> str:
     tower = VisionTower(config.vision)
 
     def convolution(x: Map, name: str, layer: SameConv) -> Map:
@@ -226,7 +241,7 @@ def vision_cells(g: Graph, config: NanoConfig, side: int) -> str:
     def relu6(x: Map) -> Map:
         return g.op("Clip", x[0], g.constant(0.0), g.constant(6.0)), x[1]
 
-    x = expanded = relu6(convolution(("pixels", side), "stem", tower.stem))
+    x = expanded = relu6(convolution((pixels, side), "stem", tower.stem))
     stages: list[Map] = []
     for index, block in enumerate(tower.blocks):
         assert isinstance(block, MobileBlock)  # noqa: S101
@@ -237,7 +252,7 @@ def vision_cells(g: Graph, config: NanoConfig, side: int) -> str:
         if index in tower.read:
             stages.append(x)
     maps = [relu6(convolution(x, "head", tower.head)), expanded, *stages]
-    grids = [_cells(g, maps, grid) for grid in (config.vision.image_grid, config.vision.frame_grid)]
+    grids = [_cells(g, maps, grid) for grid in config.vision.grids]
     return g.op("Transpose", g.op("Concat", *grids, axis=2), perm=[0, 2, 1])
 
 

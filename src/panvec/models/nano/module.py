@@ -33,7 +33,7 @@ class Bridge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # noqa: D102
         added: Tensor = self.expand(F.relu(self.reduce((x - self.mean) * self.gain)))
-        return x + added
+        return x + added / self.gain
 
 
 class Head(nn.Linear):
@@ -115,9 +115,15 @@ class NanoModule(nn.Module):
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
         vision = self.config.vision
-        maps = self.vision_tower(pixels)
-        tokens, skips = self.vision(torch.cat([pool(maps, grid) for grid in (vision.image_grid, vision.frame_grid)], 1))
+        cells = self._cells(pixels)
+        if pixels.shape[-1] == vision.small_pixels:
+            cells = (cells + self._cells(pixels.flip(-1))[:, vision.mirrored]) / 2
+        tokens, skips = self.vision(cells)
         return tokens, skips
+
+    def _cells(self, pixels: Tensor) -> Tensor:
+        maps = self.vision_tower(pixels)
+        return torch.cat([pool(maps, grid) for grid in self.config.vision.grids], 1)
 
     def hear(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel `[80, frames]` to soft tokens and skips `[tokens, 384]`."""
