@@ -95,13 +95,13 @@ class Objective(nn.Module):
     def _distilled(self, vectors: Tensor, batch: Batch, originals: Tensor, temperature: Tensor | float) -> Tensor:
         """Every content at its teacher, and nearer to it than to other teachers (Reimers & Gurevych, 2020, arXiv 2004.09813).
 
-        A content that is its own teacher has what it should keep: it counts three times.
+        A content that is its own teacher has what it should keep: it counts six times.
         """
         taught = vectors[: len(originals)]
         ids = torch.cat([batch.query_ids, batch.positive_ids]).to(vectors.device)
         joined, mine, ranks = gathered(Vectors(taught, batch.teachers, originals, originals))
         away = 1 - (taught * batch.teachers).sum(-1)
-        near = ((1 + 2 * (ids == originals)) * away).sum()
+        near = ((1 + 5 * (ids == originals)) * away).sum()
         return (contrastive(joined, temperature, rows=mine) + _NEAR * near) / len(joined.queries) * ranks
 
 
