@@ -110,7 +110,10 @@ def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> 
 
 def test_over_a_bridge_translations_come_to_their_originals(recipe: Path, data: Path, cache: Path, tmp_path: Path) -> None:
     tree = read_recipe(recipe).model_dump(mode="json")
-    tree["stages"] = [tree["stages"][0] | {"steps": 1}, tree["stages"][3] | {"steps": 60, "mixture": {"words": 2, "photos": 1}}]
+    tree["stages"] = [
+        tree["stages"][0] | {"steps": 1},
+        tree["stages"][3] | {"steps": 90, "rate": 0.02, "mixture": {"words": 2, "photos": 1}},
+    ]
     training = Training(Recipe.model_validate_json(json.dumps(tree)), Place((data,), tmp_path, cache, threads=1), Log(tmp_path))
     pairs = training.pairs["words"]
     sides = [[pair.query for pair in pairs], [pair.positives[0] for pair in pairs], [p.query for p in training.pairs["photos"]]]

@@ -27,4 +27,4 @@ class Head:
             for name in ("mean", "gain", "reduce.weight", "reduce.bias", "expand.weight", "expand.bias")
         )
         added: Array = expand @ np.maximum(reduce @ ((x - mean) * gain) + reduced, 0) + expanded
-        return x + added / gain
+        return np.add(x, added / gain, dtype=np.float32)
