@@ -104,7 +104,7 @@ def test_the_head_takes_away_what_all_have_in_common(learner: NanoLearner) -> No
         sums = torch.randn(50, 384, generator=torch.Generator().manual_seed(0)) + 2
         unit = torch.nn.functional.normalize(sums, dim=-1)
         head.bias.copy_(-head.weight @ unit.mean(0))
-        spoken = torch.ones(50, dtype=torch.bool)
+        spoken = torch.zeros(50, dtype=torch.bool)
         found = head(sums, spoken)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(50))
     torch.testing.assert_close(found, head(sums * 7, spoken))
