@@ -1,11 +1,21 @@
+from pathlib import Path
+
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from panvec.training.start import canonical, inverse_root, nested_rotation, solve_ridge, told_apart
+from panvec.data.pairs import Pair, text
+from panvec.errors import InputError
+from panvec.training.nano import NanoLearner
+from panvec.training.prepared import Augmentation, Preparer
+from panvec.training.recipe import Model
+from panvec.training.start import canonical, inverse_root, nested_rotation, solve_ridge, start, told_apart
+
+MEDIA = Path(__file__).parents[2] / "examples" / "media"
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 100), st.integers(0, 99))
@@ -85,3 +95,50 @@ def test_names_in_a_crowd_are_told_apart_when_a_guess_is_spread_over_them() -> N
     assert ((vectors @ names.T).fill_diagonal_(-torch.inf).max(1).values < own).float().mean() > 0.99
     assert right(vectors) > 0.9
     assert right(names) < 0.8
+
+
+def test_small_pictures_are_made_like_others(cache: Path) -> None:
+    """Their cells get the same mean and deviation, and the tower takes a thumbnail for what its picture is more often."""
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pairs = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
+    both = [
+        (learner.preparer.part(pair.query[0]), learner.preparer.part(pair.query[0], Augmentation(1, small=True)))
+        for pair in pairs
+    ]
+    both = [(picture, thumbnail) for picture, thumbnail in both if thumbnail.small.all()]
+    assert len(both) > 5
+    assert not any(picture.small.any() for picture, _ in both)
+
+    def agreement() -> float:
+        with torch.no_grad():
+            sides = [[learner.model.vision.probabilities(learner.cells(part)).mean(0) for part in pair] for pair in both]
+        return sum(float((one * other).sqrt().sum()) for one, other in sides) / len(sides)
+
+    before = agreement()
+    start(learner, pairs, Model(match_small=True))
+    assert agreement() > before
+    small = torch.cat([learner.cells(thumbnail) for _, thumbnail in both])
+    large = torch.cat([learner.cells(learner.preparer.part(pair.query[0])) for pair in pairs])
+    torch.testing.assert_close(small.mean(0), large.mean(0), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(small.std(0, correction=0), large.std(0, correction=0), atol=1e-3, rtol=1e-2)
+
+
+def test_a_higher_temperature_makes_the_tower_less_sure(cache: Path) -> None:
+    learner = NanoLearner(Preparer(cache, threads=1))
+    pairs = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
+    cells = learner.cells(learner.preparer.part(pairs[0].query[0]))
+    surest = []
+    for temperature in (1.0, 3.0):
+        start(learner, pairs, Model(class_temperature=temperature))
+        surest.append(float(learner.model.vision.probabilities(cells).max()))
+    assert surest[1] < surest[0] / 2
+
+
+def test_small_pictures_alone_have_no_others_to_be_like(cache: Path, tmp_path: Path) -> None:
+    pairs = []
+    for path in sorted(MEDIA.glob("*.jpg")):
+        with PIL.Image.open(path) as picture:
+            picture.resize((40, 40)).save(tmp_path / f"{path.stem}.png")
+        pairs.append(Pair(path.stem, (("image", str(tmp_path / f"{path.stem}.png")),), (text(path.stem),)))
+    with pytest.raises(InputError, match="match_small: all training pictures are small"):
+        start(NanoLearner(Preparer(cache, threads=1)), pairs, Model(match_small=True))

@@ -96,7 +96,9 @@ def imagine_classes(
     generator = np.random.default_rng(0)
     for small in (False, True) if thumbnails else (False,):
         way = Augmentation(1, small=True) if small else None
-        seen = np.stack([preparer.part(key, way).cells[:grid] for key in chosen])
+        parts = [preparer.part(key, way) for key in chosen]
+        alike = [part for part in parts if part.small.all() == small] or parts
+        seen = np.stack([part.cells[:grid] for part in alike])
         features = torch.from_numpy(seen.astype(np.float32).mean(1))
         plain = class_cells(features, classifier).numpy()[:, None]
         cells = np.empty((len(plain), 1 + len(_SHARES), grid, plain.shape[-1]), np.float16)

@@ -222,6 +222,11 @@ class NanoLearner(nn.Module):
         assert self.model.head.bridge is not None  # noqa: S101
         self.model.head.bridge.requires_grad_(True)
 
+    def cells(self, prepared: Prepared) -> Tensor:
+        """A part's cells `[cells, 4608]` as the connector takes them: those of small pictures like those of others."""
+        cells = self._tensor(prepared.cells).float()
+        return torch.where(self._tensor(prepared.small)[:, None], self.model.vision.like_large(cells), cells)
+
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
         if self._held is not None:
@@ -263,7 +268,7 @@ class NanoLearner(nn.Module):
         vision, audio = self.model.vision, self.model.audio
         rows = []
         for item in items:
-            cells, states = (self._tensor(x).float() for x in (item.prepared.cells, item.prepared.states))
+            cells, states = self.cells(item.prepared), self._tensor(item.prepared.states).float()
             shares = vision.probabilities(cells)
             centred = (cells - vision.mean) * vision.gain
             reduced = audio.reduce((states.flatten(1) - audio.mean) * audio.gain)
@@ -281,8 +286,9 @@ class NanoLearner(nn.Module):
         """
         prepared = [item.prepared for item in items]
         words = self._tensor(np.concatenate([item.words for item in items]))
-        cells = self._features(np.concatenate([p.cells for p in prepared]))
-        states = self._features(np.concatenate([p.states for p in prepared]))
+        cells = torch.cat([self.cells(p) for p in prepared])
+        states = self._tensor(np.concatenate([p.states for p in prepared])).float()
+        cells, states = (F.dropout(x, self.dropout, self.training) for x in (cells, states))
         seen, seen_skips = self.model.vision(cells)
         heard, heard_skips = self.model.audio(states)
         marks = self.model.markers.tokens[self._index(np.concatenate([p.markers for p in prepared]))]
@@ -300,9 +306,6 @@ class NanoLearner(nn.Module):
             torch.cat([*kinds, gates[MARKER_GATE].expand(len(marks))]),
             starts,
         )
-
-    def _features(self, array: NDArray[np.float16]) -> Tensor:
-        return F.dropout(self._tensor(array).float(), self.dropout, self.training)
 
     def _tensor(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
@@ -348,6 +351,7 @@ def _words(ids: list[int]) -> Prepared:
         np.full(len(ids), WORD, np.int64),
         np.asarray(ids, np.int64),
         np.empty((0, vision.features), np.float16),
+        none.astype(np.bool_),
         np.empty((0, 2, audio.layers + 1, audio.dim), np.float16),
         none.astype(np.int64),
         np.empty((0, CONFIG.dim), np.float32),
@@ -363,7 +367,7 @@ def _join(parts: list[Prepared]) -> Prepared:
             done[kind] += len(held)
     joined = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("kinds", "cells", "states", "markers", "times")
+        for name in ("kinds", "cells", "small", "states", "markers", "times")
     }
     return Prepared(rows=np.concatenate(rows), **joined)
 

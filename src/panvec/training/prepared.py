@@ -41,7 +41,7 @@ CLASS = "class"
 """The modality of a made-up picture of one of the vision tower's classes, by its number (`panvec.training.classes`)."""
 _MOST_KEPT = 4_000_000_000
 """Bytes of prepared media that are kept in memory."""
-_VERSION = "5"
+_VERSION = "6"
 _KEY = 16
 _HZ = 16_000
 _TOGETHER = 1024
@@ -51,13 +51,14 @@ _TOGETHER = 1024
 class Prepared:
     """A part: the kind of each position `[n]` and its row (of a word: its id) `[n]`, and what the rows are of.
 
-    `cells` float16 `[cells, 4608]`, `states` float16 `[states, 2, 7, 512]`, `markers` `[markers]` with `times`
-    `[markers, 384]` to be added.
+    `cells` float16 `[cells, 4608]` and which of them are of `small` pictures `[cells]`, `states` float16
+    `[states, 2, 7, 512]`, `markers` `[markers]` with `times` `[markers, 384]` to be added.
     """
 
     kinds: NDArray[np.int64]
     rows: NDArray[np.int64]
     cells: NDArray[np.float16]
+    small: NDArray[np.bool_]
     states: NDArray[np.float16]
     markers: NDArray[np.int64]
     times: Array
@@ -89,6 +90,7 @@ class Recorder:
     def __init__(self, towers: Towers, config: NanoConfig) -> None:
         self.towers, self.config = towers, config
         self.cells: list[NDArray[np.float16]] = []
+        self.small: list[bool] = []
         self.states: list[NDArray[np.float16]] = []
         self.markers: list[int] = []
         self.times: list[Array] = []
@@ -108,12 +110,15 @@ class Recorder:
         self.times.append(np.zeros(dim, np.float32) if seconds is None else time_code(seconds, dim))
         return self._keep(MARKER, self.markers, [MARKERS.index(name)])
 
-    def keep_cells(self, cells: list[NDArray[np.float16]]) -> Positions:
-        """Cells `[4608]` as they are."""
+    def keep_cells(self, cells: list[NDArray[np.float16]], *, small: bool) -> Positions:
+        """Cells `[4608]` as they are, of a small picture or another."""
+        self.small += [small] * len(cells)
         return self._keep(CELL, self.cells, cells)
 
     def _see(self, picture: NDArray[np.uint8], grid: slice) -> Positions:
-        return self.keep_cells(list(self.towers.see(pixels(picture, self.config.vision))[grid]))
+        square = pixels(picture, self.config.vision)
+        small = square.shape[-1] == self.config.vision.small_pixels
+        return self.keep_cells(list(self.towers.see(square)[grid]), small=small)
 
     def _keep(self, kind: int, kept: list[Any], new: list[Any]) -> Positions:
         rows = np.arange(len(kept), len(kept) + len(new))
@@ -129,6 +134,7 @@ class Recorder:
             np.where(word, WORD, code % 4),
             np.where(word, positions.ids, code // 4),
             np.array(self.cells, np.float16).reshape(-1, vision.features),
+            np.array(self.small, np.bool_),
             np.array(self.states, np.float16).reshape(-1, 2, audio.layers + 1, audio.dim),
             np.array(self.markers, np.int64),
             np.array(self.times, np.float32).reshape(-1, self.config.dim),
@@ -254,7 +260,7 @@ class Preparer:
         recorder = Recorder(self._towers, self.config)
         variants = self.class_cells[augmentation.small][number]
         cells = list(variants[augmentation.seed % len(variants)])
-        pieces = [recorder.marker("image"), recorder.keep_cells(cells), recorder.marker("/image")]
+        pieces = [recorder.marker("image"), recorder.keep_cells(cells, small=augmentation.small), recorder.marker("/image")]
         return recorder.prepared(join(pieces, self.config.dim))
 
     def _made(self, part: Part) -> Prepared:

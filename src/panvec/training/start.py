@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -17,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from panvec.data.pairs import Pair, Side
+from panvec.data.pairs import Pair, PartKey, Side
+from panvec.errors import InputError
 from panvec.models.nano.config import DIM, DIMS, MARKERS
 from panvec.models.nano.connectors import AudioConnector
 from panvec.training.classes import class_cells, class_names, sentences
 from panvec.training.nano import Item, NanoLearner, is_text
+from panvec.training.prepared import Augmentation, Prepared
 from panvec.training.recipe import Model
 
 Described: TypeAlias = tuple[Side, list[str]]
@@ -32,6 +35,7 @@ _TEXT_NORM = 4.5
 _MARKER_GATE = 0.1
 _WORD_NORM = 1.6
 _TOGETHER = 128
+_MOST_MATCHED = 4000
 _PICTURE_RIDGE, _TEXT_RIDGE = 1.0, 0.3
 """Of canonical correlations, in mean variances: the best of a few on development photos."""
 _NOISE = 1e-4
@@ -107,9 +111,12 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     do not (a third of a vector) would make all pictures alike. What the tower's probabilities add is told apart by names.
     """
     connector = learner.model.vision
+    connector.sharpness.fill_(1 / model.class_temperature)
+    if model.match_small:
+        _match_small(learner, [side[0] for side, _ in described])
     items = _items(learner, described)
-    features = _means(items, "cells")
-    cells = torch.cat([torch.from_numpy(item.prepared.cells).float() for item in items[:: max(1, len(items) // 2000)]])
+    features = _means(items, learner.cells)
+    cells = torch.cat([learner.cells(item.prepared) for item in items[:: max(1, len(items) // 2000)]])
     connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / cells.std(0).clamp_min(_LEAST))
     alike = Counter(tuple(texts) for _, texts in described)
@@ -124,14 +131,14 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if model.class_weight else []
         target = torch.cat([texts, texts.mean(0) + beside]) if model.class_weight else texts
-        target = _missing(learner, items, target, "cells")
+        target = _missing(learner, items, target, lambda part: part.cells)
         bias = target[: len(texts)].mean(0)
-        x = (_means(items, "cells") - connector.mean) * connector.gain
+        x = (_means(items, learner.cells) - connector.mean) * connector.gain
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]
         fitted = solve_ridge((x * weights).double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted.T)
-        shares = torch.stack([connector.probabilities(torch.from_numpy(i.prepared.cells).float()).mean(0) for i in items])
+        shares = torch.stack([connector.probabilities(learner.cells(i.prepared)).mean(0) for i in items])
         connector.class_skips[seen] = told_apart(beside)
         said, guessed = x @ fitted, (shares - shares[: len(texts)].mean(0)) @ connector.class_skips
         lengths = [each[: len(texts)].norm(dim=-1).mean() for each in (said, guessed)]
@@ -139,17 +146,31 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     return texts
 
 
+def _match_small(learner: NanoLearner, pictures: list[PartKey]) -> None:
+    """The mean and deviation of cells of small thumbnails of these pictures to those of the pictures."""
+    chosen = pictures[:: -(-len(pictures) // _MOST_MATCHED)]
+    thumbnails = [learner.preparer.part(key, Augmentation(1, small=True)) for key in chosen]
+    parts = [learner.preparer.part(key) for key in chosen]
+    small = np.concatenate([part.cells[part.small] for part in thumbnails]).astype(np.float32)
+    large = np.concatenate([part.cells[~part.small] for part in parts]).astype(np.float32)
+    if not len(small) or not len(large):
+        raise InputError("match_small: all training pictures are small, or none has a small thumbnail: take the line out")
+    gain = large.std(0) / small.std(0).clip(_LEAST)
+    learner.model.vision.small_gain.copy_(torch.from_numpy(gain))
+    learner.model.vision.small_shift.copy_(torch.from_numpy(large.mean(0) - gain * small.mean(0)))
+
+
 def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> Tensor:
     """Sounds by their texts. Where the sounds should be `[sounds, 384]`."""
     connector = learner.model.audio
     items = _items(learner, described)
-    features = _means(items, "states")
+    features = _means(items, _states)
     connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / features.std(0).clamp_min(_LEAST))
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_()
         texts = _mean_texts(learner, [texts for _, texts in described])
-        target = _missing(learner, items, texts, "states")
+        target = _missing(learner, items, texts, lambda part: part.states)
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
         connector.skip.bias.copy_(bias)
         _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
@@ -161,14 +182,18 @@ def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:
     return [item for item in items if isinstance(item, Item)]
 
 
-def _means(items: list[Item], kind: str) -> Tensor:
+def _means(items: list[Item], features: Callable[[Prepared], Tensor]) -> Tensor:
     """The mean features of each item `[items, features]`."""
-    return torch.stack([torch.from_numpy(getattr(item.prepared, kind)).float().flatten(1).mean(0) for item in items])
+    return torch.stack([features(item.prepared).flatten(1).mean(0) for item in items])
 
 
-def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) -> Tensor:
+def _states(part: Prepared) -> Tensor:
+    return torch.from_numpy(part.states).float()
+
+
+def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, rows: Callable[[Prepared], Sized]) -> Tensor:
     """What each soft token's skip should add, so that items come to their texts `[items, 384]` from the trunk's own sums."""
-    counts = torch.tensor([len(getattr(item.prepared, kind)) for item in items])
+    counts = torch.tensor([len(rows(item.prepared)) for item in items])
     lengths = torch.tensor([len(item.prepared) for item in items])
     sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
     return (lengths[:, None] * texts * _TEXT_NORM - sums) / counts[:, None]
@@ -177,7 +202,7 @@ def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) 
 def _repeated(item: Item, cell: Tensor) -> Item:
     """A picture whose cells are all this one."""
     cells = np.repeat(cell.numpy()[None].astype(np.float16), len(item.prepared.cells), 0)
-    return replace(item, prepared=replace(item.prepared, cells=cells), key=None)
+    return replace(item, prepared=replace(item.prepared, cells=cells, small=np.zeros(len(cells), np.bool_)), key=None)
 
 
 def _mean_texts(learner: NanoLearner, texts: list[list[str]]) -> Tensor:

@@ -17,6 +17,10 @@ class VisionConnector(nn.Module):
     A token is the tower's own class probabilities over its classes' word embeddings, plus a linear term of what its
     classifier reads (the first 1280 features); a skip is the same probabilities over its classes' text vectors, plus a
     linear term of all features.
+
+    Of small pictures the tower's features have another mean and deviation, by which its classifier takes one class for
+    another: `like_large` gives them those of other pictures (as batch normalisation is adapted to a domain, Li et al., arXiv
+    1603.04779). The temperature of its probabilities is 1 / `sharpness` (Guo et al., ICML 2017, section 4.2).
     """
 
     def __init__(self, config: NanoConfig) -> None:
@@ -24,6 +28,9 @@ class VisionConnector(nn.Module):
         read, features, classes = config.vision.dim, config.vision.features, config.vision.classes
         self.mean = nn.Buffer(torch.zeros(features))
         self.gain = nn.Buffer(torch.ones(features))
+        self.small_gain = nn.Buffer(torch.ones(features))
+        self.small_shift = nn.Buffer(torch.zeros(features))
+        self.sharpness = nn.Buffer(torch.ones(1))
         self.classifier = nn.Linear(read, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
         self.token = nn.Linear(read, config.dim)
@@ -38,7 +45,11 @@ class VisionConnector(nn.Module):
 
     def probabilities(self, cells: Tensor) -> Tensor:
         """What the tower's classifier says of each cell `[..., classes]`."""
-        return softmax(self.classifier(self._read(cells)), -1)
+        return softmax(self.classifier(self._read(cells)) * self.sharpness, -1)
+
+    def like_large(self, cells: Tensor) -> Tensor:
+        """Cells of small pictures `[..., 4608]` with the mean and deviation of other pictures' cells."""
+        return cells * self.small_gain + self.small_shift
 
     def _read(self, cells: Tensor) -> Tensor:
         return cells[..., : self.classifier.in_features]

@@ -285,7 +285,12 @@ def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
     def read(features: str) -> str:
         return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
 
-    probabilities = g.op("Softmax", g.linear(read(cells), "classifier"), axis=-1)
+    if side == config.vision.small_pixels and g.has("vision.small_gain"):
+        cells = g.op("Add", g.op("Mul", cells, g.weight("vision.small_gain")), g.weight("vision.small_shift"))
+    logits = g.linear(read(cells), "classifier")
+    if g.has("vision.sharpness"):
+        logits = g.op("Mul", logits, g.weight("vision.sharpness"))
+    probabilities = g.op("Softmax", logits, axis=-1)
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", probabilities, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))

@@ -13,7 +13,10 @@ from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
-_OPTIONAL = ("vision.classifier", "vision.class_skips", "head.bias", "head.bridge.", "adapters.")
+_OPTIONAL = (
+    *("vision.classifier", "vision.class_skips", "vision.small_", "vision.sharpness"),
+    *("head.bias", "head.bridge.", "adapters."),
+)
 """What a weights folder may lack: it lies with the tower, or the connectors are older and it begins as nothing."""
 
 
@@ -117,7 +120,7 @@ class NanoModule(nn.Module):
         vision = self.config.vision
         cells = self._cells(pixels)
         if pixels.shape[-1] == vision.small_pixels:
-            cells = (cells + self._cells(pixels.flip(-1))[:, vision.mirrored]) / 2
+            cells = self.vision.like_large((cells + self._cells(pixels.flip(-1))[:, vision.mirrored]) / 2)
         tokens, skips = self.vision(cells)
         return tokens, skips
 
