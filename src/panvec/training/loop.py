@@ -205,8 +205,9 @@ class Training:
     def _add_classes(self) -> None:
         tasks, unseen = self.recipe.tasks, self.recipe.model.unseen_classes
         asking = [name for name in self.pairs if tasks[name].classes or tasks[name].pictured]
-        seen = ((pair.item, key) for pairs in self.pairs.values() for pair in pairs for key in media_of(pair))
-        pictures = sorted(set({item: key for item, key in seen if key[0] == "image"}.values()))
+        pictures = sorted(
+            {key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair) if key[0] == "image"}
+        )
         if asking and not pictures:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):

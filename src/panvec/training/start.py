@@ -107,36 +107,34 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
 
     A class is a made-up picture whose every cell is the mean cell moved along the class's row of the tower's classifier,
     as pictures vary (under a shared covariance that is where a class's mean lies), `model.class_weight` real pictures' worth.
-    Many pictures with the same texts count as one. A class lies beside the mean of pictures as its names lie beside the mean
-    of names: what all names share and captions do not (a third of a vector) would make all pictures alike. What the tower's
-    probabilities add is told apart by names.
+    A class lies beside the mean of pictures as its names lie beside the mean of names: what all names share and captions
+    do not (a third of a vector) would make all pictures alike. What the tower's probabilities add is told apart by names.
     """
     connector = learner.model.vision
     connector.sharpness.fill_(1 / model.class_temperature)
-    alike = Counter(tuple(texts) for _, texts in described)
-    once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
-    firsts = list({tuple(texts): place for place, (_, texts) in reversed([*enumerate(described)])}.values())[::-1]
     if model.match_small:
-        _match_small(learner, [described[place][0][0] for place in firsts])
+        _match_small(learner, [side[0] for side, _ in described])
     items = _items(learner, described)
     features = _means(items, learner.cells)
-    cells = torch.cat([learner.cells(items[place].prepared) for place in firsts[:: max(1, len(firsts) // 2000)]])
-    connector.mean.copy_(once @ features / once.sum())
+    cells = torch.cat([learner.cells(item.prepared) for item in items[:: max(1, len(items) // 2000)]])
+    connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / cells.std(0).clamp_min(_LEAST))
+    alike = Counter(tuple(texts) for _, texts in described)
+    once = torch.tensor([1 / alike[tuple(texts)] for _, texts in described])
     texts = canonical(features, _mean_texts(learner, [texts for _, texts in described]), once)
     seen = torch.tensor([bool(own) for own in names])
     named = _mean_texts(learner, [sentences(own) for own in names if own])
     beside = named - named.mean(0)
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_(), connector.class_skips.zero_()
-        made_up = class_cells(features[firsts], connector.classifier.weight)[seen]
+        made_up = class_cells(features, connector.classifier.weight)[seen]
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if model.class_weight else []
-        target = torch.cat([texts, texts[firsts].mean(0) + beside]) if model.class_weight else texts
+        target = torch.cat([texts, texts.mean(0) + beside]) if model.class_weight else texts
         target = _missing(learner, items, target, lambda part: part.cells)
-        bias = once @ target[: len(texts)] / once.sum()
+        bias = target[: len(texts)].mean(0)
         x = (_means(items, learner.cells) - connector.mean) * connector.gain
-        weights = torch.cat([once, torch.full((len(items) - len(once),), model.class_weight)]).sqrt()[:, None]
+        weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]
         fitted = solve_ridge((x * weights).double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted.T)
@@ -145,7 +143,7 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         said, guessed = x @ fitted, (shares - shares[: len(texts)].mean(0)) @ connector.class_skips
         lengths = [each[: len(texts)].norm(dim=-1).mean() for each in (said, guessed)]
         connector.class_skips.mul_(model.class_gain * lengths[0] / lengths[1])
-    return texts[firsts]
+    return texts
 
 
 def _match_small(learner: NanoLearner, pictures: list[PartKey]) -> None:
