@@ -34,6 +34,7 @@ VARIANTS: dict[str, Changes] = {
     "skips begin at nothing": {"model.ridge": 1e12, "model.class_weight": 0.0, "model.class_gain": 0.0},
     "no class names": {"model.class_weight": 0.0, "model.class_gain": 0.0, "stages.0.mixture.classes": None},
     "class probabilities weigh a third at the start": {"model.class_gain": 6.0},
+    "small pictures as the tower sees them": {"model.small_temperature": None},
     "names in English only": {"sources.tuxpaint.only.language": ["en"]},
     "no texts among the negatives": {"tasks.photos.others": None},
     "hard negatives, mined at the start": {"stages.0.mine": True},

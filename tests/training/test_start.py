@@ -111,11 +111,11 @@ def test_small_pictures_are_made_like_others(cache: Path) -> None:
 
     def agreement() -> float:
         with torch.no_grad():
-            sides = [[learner.model.vision.probabilities(learner.cells(part)).mean(0) for part in pair] for pair in both]
+            sides = [[learner.shares(part).mean(0) for part in pair] for pair in both]
         return sum(float((one * other).sqrt().sum()) for one, other in sides) / len(sides)
 
     before = agreement()
-    start(learner, pairs, Model(match_small=True))
+    start(learner, pairs, Model(small_temperature=1))
     assert agreement() > before
     small = torch.cat([learner.cells(thumbnail) for _, thumbnail in both])
     large = torch.cat([learner.cells(learner.preparer.part(pair.query[0])) for pair in pairs])
@@ -123,15 +123,21 @@ def test_small_pictures_are_made_like_others(cache: Path) -> None:
     torch.testing.assert_close(small.std(0, correction=0), large.std(0, correction=0), atol=1e-3, rtol=1e-2)
 
 
-def test_a_higher_temperature_makes_the_tower_less_sure(cache: Path) -> None:
+def test_probabilities_of_small_pictures_are_as_spread_as_those_of_others(cache: Path) -> None:
     learner = NanoLearner(Preparer(cache, threads=1))
     pairs = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
-    cells = learner.cells(learner.preparer.part(pairs[0].query[0]))
-    surest = []
-    for temperature in (1.0, 3.0):
-        start(learner, pairs, Model(class_temperature=temperature))
-        surest.append(float(learner.model.vision.probabilities(cells).max()))
-    assert surest[1] < surest[0] / 2
+    start(learner, pairs, Model(small_temperature=3))
+    pictures = [learner.preparer.part(pair.query[0]) for pair in pairs]
+    thumbnails = [learner.preparer.part(pair.query[0], Augmentation(1, small=True)) for pair in pairs]
+    small, large = (
+        torch.stack([learner.shares(part).detach().mean(0) for part in parts])
+        for parts in ([part for part in thumbnails if part.small.all()], pictures)
+    )
+    torch.testing.assert_close(small.mean(0), large.mean(0), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(small.var(0).sum(), large.var(0).sum(), atol=1e-4, rtol=1e-2)
+    cells = learner.cells(pictures[0])
+    yes, no = (torch.full((len(cells),), small) for small in (True, False))
+    assert learner.model.vision.shares(cells, yes).max() != learner.model.vision.shares(cells, no).max()
 
 
 def test_small_pictures_alone_have_no_others_to_be_like(cache: Path, tmp_path: Path) -> None:
@@ -140,5 +146,5 @@ def test_small_pictures_alone_have_no_others_to_be_like(cache: Path, tmp_path: P
         with PIL.Image.open(path) as picture:
             picture.resize((40, 40)).save(tmp_path / f"{path.stem}.png")
         pairs.append(Pair(path.stem, (("image", str(tmp_path / f"{path.stem}.png")),), (text(path.stem),)))
-    with pytest.raises(InputError, match="match_small: all training pictures are small"):
-        start(NanoLearner(Preparer(cache, threads=1)), pairs, Model(match_small=True))
+    with pytest.raises(InputError, match="small_temperature: all training pictures are small"):
+        start(NanoLearner(Preparer(cache, threads=1)), pairs, Model(small_temperature=1))

@@ -227,6 +227,11 @@ class NanoLearner(nn.Module):
         cells = self._tensor(prepared.cells).float()
         return torch.where(self._tensor(prepared.small)[:, None], self.model.vision.like_large(cells), cells)
 
+    def shares(self, prepared: Prepared) -> Tensor:
+        """What the vision tower's classifier says of a part's cells `[cells, classes]`."""
+        shares: Tensor = self.model.vision.shares(self.cells(prepared), self._tensor(prepared.small))
+        return shares
+
     def sums(self, items: list[Item]) -> Tensor:
         """The gated sums of the trunk's outputs and the skips `[items, 384]`."""
         if self._held is not None:
@@ -269,7 +274,7 @@ class NanoLearner(nn.Module):
         rows = []
         for item in items:
             cells, states = self.cells(item.prepared), self._tensor(item.prepared.states).float()
-            shares = vision.probabilities(cells)
+            shares = self.shares(item.prepared)
             centred = (cells - vision.mean) * vision.gain
             reduced = audio.reduce((states.flatten(1) - audio.mean) * audio.gain)
             counts = centred.new_tensor([len(cells), len(states)])
@@ -289,7 +294,8 @@ class NanoLearner(nn.Module):
         cells = torch.cat([self.cells(p) for p in prepared])
         states = self._tensor(np.concatenate([p.states for p in prepared])).float()
         cells, states = (F.dropout(x, self.dropout, self.training) for x in (cells, states))
-        seen, seen_skips = self.model.vision(cells)
+        small = self._tensor(np.concatenate([p.small for p in prepared]))
+        seen, seen_skips = self.model.vision(cells, small)
         heard, heard_skips = self.model.audio(states)
         marks = self.model.markers.tokens[self._index(np.concatenate([p.markers for p in prepared]))]
         marks = marks + self._tensor(np.concatenate([p.times for p in prepared]))

@@ -111,9 +111,8 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     do not (a third of a vector) would make all pictures alike. What the tower's probabilities add is told apart by names.
     """
     connector = learner.model.vision
-    connector.sharpness.fill_(1 / model.class_temperature)
-    if model.match_small:
-        _match_small(learner, [side[0] for side, _ in described])
+    if model.small_temperature:
+        _match_small(learner, [side[0] for side, _ in described], model.small_temperature)
     items = _items(learner, described)
     features = _means(items, learner.cells)
     cells = torch.cat([learner.cells(item.prepared) for item in items[:: max(1, len(items) // 2000)]])
@@ -138,7 +137,7 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         fitted = solve_ridge((x * weights).double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted.T)
-        shares = torch.stack([connector.probabilities(learner.cells(i.prepared)).mean(0) for i in items])
+        shares = torch.stack([learner.shares(item.prepared).mean(0) for item in items])
         connector.class_skips[seen] = told_apart(beside)
         said, guessed = x @ fitted, (shares - shares[: len(texts)].mean(0)) @ connector.class_skips
         lengths = [each[: len(texts)].norm(dim=-1).mean() for each in (said, guessed)]
@@ -146,18 +145,23 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     return texts
 
 
-def _match_small(learner: NanoLearner, pictures: list[PartKey]) -> None:
-    """The mean and deviation of cells of small thumbnails of these pictures to those of the pictures."""
+def _match_small(learner: NanoLearner, pictures: list[PartKey], temperature: float) -> None:
+    """The statistics of small thumbnails of these pictures to those of the pictures: of features, then of probabilities."""
+    connector = learner.model.vision
     chosen = pictures[:: -(-len(pictures) // _MOST_MATCHED)]
-    thumbnails = [learner.preparer.part(key, Augmentation(1, small=True)) for key in chosen]
-    parts = [learner.preparer.part(key) for key in chosen]
-    small = np.concatenate([part.cells[part.small] for part in thumbnails]).astype(np.float32)
-    large = np.concatenate([part.cells[~part.small] for part in parts]).astype(np.float32)
-    if not len(small) or not len(large):
-        raise InputError("match_small: all training pictures are small, or none has a small thumbnail: take the line out")
+    thumbnails = [part for key in chosen if (part := learner.preparer.part(key, Augmentation(1, small=True))).small.all()]
+    others = [part for key in chosen if not (part := learner.preparer.part(key)).small.any()]
+    if not thumbnails or not others:
+        raise InputError("small_temperature: all training pictures are small, or none has a small thumbnail: take the line out")
+    small, large = (np.concatenate([part.cells for part in parts]).astype(np.float32) for parts in (thumbnails, others))
     gain = large.std(0) / small.std(0).clip(_LEAST)
-    learner.model.vision.small_gain.copy_(torch.from_numpy(gain))
-    learner.model.vision.small_shift.copy_(torch.from_numpy(large.mean(0) - gain * small.mean(0)))
+    connector.small_gain.copy_(torch.from_numpy(gain))
+    connector.small_shift.copy_(torch.from_numpy(large.mean(0) - gain * small.mean(0)))
+    connector.small_sharpness.fill_(1 / temperature)
+    with torch.no_grad():
+        said, right = (torch.stack([learner.shares(part).mean(0) for part in parts]) for parts in (thumbnails, others))
+        connector.small_share_gain.copy_((right.var(0).sum() / said.var(0).sum()).sqrt())
+        connector.small_share_shift.copy_(right.mean(0) - connector.small_share_gain * said.mean(0))
 
 
 def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> Tensor:

@@ -20,7 +20,8 @@ class VisionConnector(nn.Module):
 
     Of small pictures the tower's features have another mean and deviation, by which its classifier takes one class for
     another: `like_large` gives them those of other pictures (as batch normalisation is adapted to a domain, Li et al., arXiv
-    1603.04779). The temperature of its probabilities is 1 / `sharpness` (Guo et al., ICML 2017, section 4.2).
+    1603.04779). It is surer of them than it is right: their probabilities have a temperature of 1 / `small_sharpness` (Guo et
+    al., ICML 2017, section 4.2), and then the mean and the spread of other pictures'.
     """
 
     def __init__(self, config: NanoConfig) -> None:
@@ -30,26 +31,31 @@ class VisionConnector(nn.Module):
         self.gain = nn.Buffer(torch.ones(features))
         self.small_gain = nn.Buffer(torch.ones(features))
         self.small_shift = nn.Buffer(torch.zeros(features))
-        self.sharpness = nn.Buffer(torch.ones(1))
+        self.small_sharpness = nn.Buffer(torch.ones(1))
+        self.small_share_gain = nn.Buffer(torch.ones(1))
+        self.small_share_shift = nn.Buffer(torch.zeros(classes))
         self.classifier = nn.Linear(read, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
         self.token = nn.Linear(read, config.dim)
         self.skip = nn.Linear(features, config.dim)
         self.class_skips = nn.Parameter(torch.zeros(classes, config.dim))
 
-    def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        probabilities = self.probabilities(cells)
+    def forward(self, cells: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
+        """`small` `[..., n]`: which cells are of small pictures, made `like_large` before."""
+        shares = self.shares(cells, small)
         centred = (cells - self.mean) * self.gain
-        tokens = probabilities @ self.classes + self.token(self._read(centred))
-        return tokens, probabilities @ self.class_skips + self.skip(centred)
-
-    def probabilities(self, cells: Tensor) -> Tensor:
-        """What the tower's classifier says of each cell `[..., classes]`."""
-        return softmax(self.classifier(self._read(cells)) * self.sharpness, -1)
+        tokens = shares @ self.classes + self.token(self._read(centred))
+        return tokens, shares @ self.class_skips + self.skip(centred)
 
     def like_large(self, cells: Tensor) -> Tensor:
         """Cells of small pictures `[..., 4608]` with the mean and deviation of other pictures' cells."""
         return cells * self.small_gain + self.small_shift
+
+    def shares(self, cells: Tensor, small: Tensor) -> Tensor:
+        """What the tower's classifier says of each cell `[..., n, classes]`."""
+        logits, small = self.classifier(self._read(cells)), small[..., None]
+        probabilities = softmax(torch.where(small, logits * self.small_sharpness, logits), -1)
+        return torch.where(small, probabilities * self.small_share_gain + self.small_share_shift, probabilities)
 
     def _read(self, cells: Tensor) -> Tensor:
         return cells[..., : self.classifier.in_features]

@@ -120,6 +120,10 @@ class Graph:
         product = self.op("MatMul", x, self.op("Transpose", self.weight(f"{name}.weight"), perm=[1, 0]))
         return self.op("Add", product, self.weight(f"{name}.bias"))
 
+    def affine(self, x: str, name: str) -> str:
+        """`x * {name}_gain + {name}_shift`."""
+        return self.op("Add", self.op("Mul", x, self.weight(f"{name}_gain")), self.weight(f"{name}_shift"))
+
     def adapter(self, x: str, name: str) -> str:
         """A low-rank map on float weights."""
         for part in ("reduce", "expand"):
@@ -285,18 +289,18 @@ def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
     def read(features: str) -> str:
         return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
 
-    if side == config.vision.small_pixels and g.has("vision.small_gain"):
-        cells = g.op("Add", g.op("Mul", cells, g.weight("vision.small_gain")), g.weight("vision.small_shift"))
+    small = side == config.vision.small_pixels and g.has("vision.small_gain")
+    cells = g.affine(cells, "vision.small") if small else cells
     logits = g.linear(read(cells), "classifier")
-    if g.has("vision.sharpness"):
-        logits = g.op("Mul", logits, g.weight("vision.sharpness"))
-    probabilities = g.op("Softmax", logits, axis=-1)
+    logits = g.op("Mul", logits, g.weight("vision.small_sharpness")) if small else logits
+    shares = g.op("Softmax", logits, axis=-1)
+    shares = g.affine(shares, "vision.small_share") if small else shares
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
-    words = g.op("MatMul", probabilities, g.weight("vision.classes"))
+    words = g.op("MatMul", shares, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))
     skips = g.linear(centred, "vision.skip")
     if g.has("vision.class_skips"):
-        skips = g.op("Add", g.op("MatMul", probabilities, g.weight("vision.class_skips")), skips)
+        skips = g.op("Add", g.op("MatMul", shares, g.weight("vision.class_skips")), skips)
     outputs = {"tokens": tokens, "skips": skips}
     g.save(folder / f"vision-{side}.onnx", {"pixels": (TensorProto.FLOAT, ["batch", 3, side, side])}, outputs)
 

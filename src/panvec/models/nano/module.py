@@ -14,7 +14,7 @@ from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
 _OPTIONAL = (
-    *("vision.classifier", "vision.class_skips", "vision.small_", "vision.sharpness"),
+    *("vision.classifier", "vision.class_skips", "vision.small_"),
     *("head.bias", "head.bridge.", "adapters."),
 )
 """What a weights folder may lack: it lies with the tower, or the connectors are older and it begins as nothing."""
@@ -118,10 +118,10 @@ class NanoModule(nn.Module):
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels `[batch, 3, side, side]` to soft tokens and skips `[batch, 13, 384]`: an image's nine, a frame's four."""
         vision = self.config.vision
-        cells = self._cells(pixels)
-        if pixels.shape[-1] == vision.small_pixels:
+        cells, small = self._cells(pixels), pixels.shape[-1] == vision.small_pixels
+        if small:
             cells = self.vision.like_large((cells + self._cells(pixels.flip(-1))[:, vision.mirrored]) / 2)
-        tokens, skips = self.vision(cells)
+        tokens, skips = self.vision(cells, cells.new_full(cells.shape[:-1], small, dtype=torch.bool))
         return tokens, skips
 
     def _cells(self, pixels: Tensor) -> Tensor:
