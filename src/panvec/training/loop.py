@@ -42,7 +42,7 @@ from panvec.training.step import Objective, average_gradients, backward
 from panvec.training.tasks import Place, media_of, read_tasks
 
 RECIPE = "recipe.json"
-_REMEMBERED = (".mean", ".gain", ".vision.small_", "first_head", "first_lengths", "turn")
+_REMEMBERED = (".mean", ".gain", ".vision.small_", ".sharpness", "first_head", "first_lengths", "turn")
 """What else the start of a run finds and the rest of it needs."""
 
 

@@ -49,6 +49,8 @@ class Model(_Part):
     """Names of classes of the vision tower that are kept out of all training, so that pictures of them are a fair test."""
     class_gain: Annotated[float, Field(ge=0)] = 0.4
     """How far the tower's class probabilities move a photo at the start, as a share of what its features do."""
+    class_temperature: Positive = 1.0
+    """Of the tower's class probabilities: above 1 it is less sure."""
     small_temperature: Positive | None = None
     """Of small pictures' class probabilities, which then, as their features, get the mean and spread of other pictures', by
     thumbnails of the training pictures."""

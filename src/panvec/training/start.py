@@ -111,6 +111,8 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     do not (a third of a vector) would make all pictures alike. What the tower's probabilities add is told apart by names.
     """
     connector = learner.model.vision
+    for sharpness in (connector.sharpness, connector.small_sharpness):
+        sharpness.fill_(1 / model.class_temperature)
     if model.small_temperature:
         _match_small(learner, [side[0] for side, _ in described], model.small_temperature)
     items = _items(learner, described)

@@ -291,8 +291,8 @@ def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
 
     small = side == config.vision.small_pixels and g.has("vision.small_gain")
     cells = g.affine(cells, "vision.small") if small else cells
-    logits = g.linear(read(cells), "classifier")
-    logits = g.op("Mul", logits, g.weight("vision.small_sharpness")) if small else logits
+    logits, sharpness = g.linear(read(cells), "classifier"), "vision.small_sharpness" if small else "vision.sharpness"
+    logits = g.op("Mul", logits, g.weight(sharpness)) if g.has(sharpness) else logits
     shares = g.op("Softmax", logits, axis=-1)
     shares = g.affine(shares, "vision.small_share") if small else shares
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
