@@ -52,7 +52,7 @@ class Model(_Part):
     class_temperature: Positive = 1.0
     """Of the tower's class probabilities: above 1 it is less sure."""
     small_temperature: Positive | None = None
-    """Of small pictures' class probabilities, which then, as their features, get the mean and spread of other pictures', by
+    """Of the class probabilities of small pictures, whose features then get the mean and deviation of other pictures', by
     thumbnails of the training pictures."""
     picture_length: Positive = 1.0
     """What pictures weigh beside texts and sounds in the end, as a share of the length at which their skips began."""

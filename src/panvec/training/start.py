@@ -148,22 +148,19 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
 
 
 def _match_small(learner: NanoLearner, pictures: list[PartKey], temperature: float) -> None:
-    """The statistics of small thumbnails of these pictures to those of the pictures: of features, then of probabilities."""
+    """The mean and deviation of small thumbnails of these pictures to those of the pictures."""
     connector = learner.model.vision
     chosen = pictures[:: -(-len(pictures) // _MOST_MATCHED)]
-    thumbnails = [part for key in chosen if (part := learner.preparer.part(key, Augmentation(1, small=True))).small.all()]
-    others = [part for key in chosen if not (part := learner.preparer.part(key)).small.any()]
-    if not thumbnails or not others:
+    thumbnails = [learner.preparer.part(key, Augmentation(1, small=True)) for key in chosen]
+    parts = [learner.preparer.part(key) for key in chosen]
+    small = np.concatenate([part.cells[part.small] for part in thumbnails]).astype(np.float32)
+    large = np.concatenate([part.cells[~part.small] for part in parts]).astype(np.float32)
+    if not len(small) or not len(large):
         raise InputError("small_temperature: all training pictures are small, or none has a small thumbnail: take the line out")
-    small, large = (np.concatenate([part.cells for part in parts]).astype(np.float32) for parts in (thumbnails, others))
     gain = large.std(0) / small.std(0).clip(_LEAST)
     connector.small_gain.copy_(torch.from_numpy(gain))
     connector.small_shift.copy_(torch.from_numpy(large.mean(0) - gain * small.mean(0)))
     connector.small_sharpness.fill_(1 / temperature)
-    with torch.no_grad():
-        said, right = (torch.stack([learner.shares(part).mean(0) for part in parts]) for parts in (thumbnails, others))
-        connector.small_share_gain.copy_((right.var(0).sum() / said.var(0).sum()).sqrt())
-        connector.small_share_shift.copy_(right.mean(0) - connector.small_share_gain * said.mean(0))
 
 
 def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -> Tensor:

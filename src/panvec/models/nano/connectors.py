@@ -20,8 +20,8 @@ class VisionConnector(nn.Module):
 
     Of small pictures the tower's features have another mean and deviation, by which its classifier takes one class for
     another: `like_large` gives them those of other pictures (as batch normalisation is adapted to a domain, Li et al., arXiv
-    1603.04779), and their probabilities get those of other pictures' probabilities. The temperature of probabilities is 1 /
-    `sharpness` (Guo et al., ICML 2017, section 4.2), of small pictures 1 / `small_sharpness`.
+    1603.04779). The temperature of probabilities is 1 / `sharpness` (Guo et al., ICML 2017, section 4.2), of small pictures 1
+    / `small_sharpness`.
     """
 
     def __init__(self, config: NanoConfig) -> None:
@@ -33,8 +33,6 @@ class VisionConnector(nn.Module):
         self.small_shift = nn.Buffer(torch.zeros(features))
         self.sharpness = nn.Buffer(torch.ones(1))
         self.small_sharpness = nn.Buffer(torch.ones(1))
-        self.small_share_gain = nn.Buffer(torch.ones(1))
-        self.small_share_shift = nn.Buffer(torch.zeros(classes))
         self.classifier = nn.Linear(read, classes)
         self.classes = nn.Parameter(torch.zeros(classes, config.dim))
         self.token = nn.Linear(read, config.dim)
@@ -54,9 +52,8 @@ class VisionConnector(nn.Module):
 
     def shares(self, cells: Tensor, small: Tensor) -> Tensor:
         """What the tower's classifier says of each cell `[..., n, classes]`."""
-        logits, small = self.classifier(self._read(cells)), small[..., None]
-        probabilities = softmax(logits * torch.where(small, self.small_sharpness, self.sharpness), -1)
-        return torch.where(small, probabilities * self.small_share_gain + self.small_share_shift, probabilities)
+        sharpness = torch.where(small[..., None], self.small_sharpness, self.sharpness)
+        return softmax(self.classifier(self._read(cells)) * sharpness, -1)
 
     def _read(self, cells: Tensor) -> Tensor:
         return cells[..., : self.classifier.in_features]

@@ -120,10 +120,6 @@ class Graph:
         product = self.op("MatMul", x, self.op("Transpose", self.weight(f"{name}.weight"), perm=[1, 0]))
         return self.op("Add", product, self.weight(f"{name}.bias"))
 
-    def affine(self, x: str, name: str) -> str:
-        """`x * {name}_gain + {name}_shift`."""
-        return self.op("Add", self.op("Mul", x, self.weight(f"{name}_gain")), self.weight(f"{name}_shift"))
-
     def adapter(self, x: str, name: str) -> str:
         """A low-rank map on float weights."""
         for part in ("reduce", "expand"):
@@ -290,11 +286,11 @@ def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
         return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
 
     small = side == config.vision.small_pixels and g.has("vision.small_gain")
-    cells = g.affine(cells, "vision.small") if small else cells
+    if small:
+        cells = g.op("Add", g.op("Mul", cells, g.weight("vision.small_gain")), g.weight("vision.small_shift"))
     logits, sharpness = g.linear(read(cells), "classifier"), "vision.small_sharpness" if small else "vision.sharpness"
     logits = g.op("Mul", logits, g.weight(sharpness)) if g.has(sharpness) else logits
     shares = g.op("Softmax", logits, axis=-1)
-    shares = g.affine(shares, "vision.small_share") if small else shares
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", shares, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))
