@@ -124,7 +124,8 @@ def test_small_pictures_are_made_like_others(cache: Path) -> None:
     small = torch.cat([learner.cells(thumbnail) for _, thumbnail in both])
     large = torch.cat([learner.cells(learner.preparer.part(pair.query[0])) for pair in pairs])
     torch.testing.assert_close(small.mean(0), large.mean(0), atol=1e-3, rtol=1e-3)
-    alive = small.std(0) > 0.1 * large.std(0)  # few thumbnails leave some features at nothing
+    raw = np.concatenate([thumbnail.cells for _, thumbnail in both]).astype(np.float32)
+    alive = torch.from_numpy(raw.std(0) > 1e-3)  # a dozen thumbnails leave some features at nothing
     assert alive.float().mean() > 0.98
     torch.testing.assert_close(small.std(0, correction=0)[alive], large.std(0, correction=0)[alive], atol=1e-3, rtol=1e-2)
 
