@@ -16,6 +16,7 @@ from panvec.training.recipe import Model
 from panvec.training.start import canonical, inverse_root, nested_rotation, solve_ridge, start, told_apart
 
 MEDIA = Path(__file__).parents[2] / "examples" / "media"
+PAIRS = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0.1, 100), st.integers(0, 99))
@@ -100,10 +101,9 @@ def test_names_in_a_crowd_are_told_apart_when_a_guess_is_spread_over_them() -> N
 def test_small_pictures_are_made_like_others(cache: Path) -> None:
     """Their cells get the same mean and deviation, and the tower takes a thumbnail for what its picture is more often."""
     learner = NanoLearner(Preparer(cache, threads=1))
-    pairs = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
     both = [
         (learner.preparer.part(pair.query[0]), learner.preparer.part(pair.query[0], Augmentation(1, small=True)))
-        for pair in pairs
+        for pair in PAIRS
     ]
     both = [(picture, thumbnail) for picture, thumbnail in both if thumbnail.small.all()]
     assert len(both) > 5
@@ -119,10 +119,10 @@ def test_small_pictures_are_made_like_others(cache: Path) -> None:
         return sum(float((one * other).sqrt().sum()) for one, other in sides)
 
     before = agreement()
-    start(learner, pairs, Model(small_temperature=1))
+    start(learner, PAIRS, Model(small_temperature=1))
     assert agreement() > before
     small = torch.cat([learner.cells(thumbnail) for _, thumbnail in both])
-    large = torch.cat([learner.cells(learner.preparer.part(pair.query[0])) for pair in pairs])
+    large = torch.cat([learner.cells(learner.preparer.part(pair.query[0])) for pair in PAIRS])
     torch.testing.assert_close(small.mean(0), large.mean(0), atol=1e-3, rtol=1e-3)
     raw = np.concatenate([thumbnail.cells for _, thumbnail in both]).astype(np.float32)
     alive = torch.from_numpy(raw.std(0) > 1e-3)  # a dozen thumbnails leave some features at nothing
@@ -132,9 +132,8 @@ def test_small_pictures_are_made_like_others(cache: Path) -> None:
 
 def test_temperatures_make_the_tower_less_sure(cache: Path) -> None:
     learner = NanoLearner(Preparer(cache, threads=1))
-    pairs = [Pair(path.stem, (("image", str(path)),), (text(path.stem),)) for path in sorted(MEDIA.glob("*.jpg"))]
-    cells = learner.cells(learner.preparer.part(pairs[0].query[0]))
-    start(learner, pairs, Model(class_temperature=3, small_temperature=1.5))
+    cells = learner.cells(learner.preparer.part(PAIRS[0].query[0]))
+    start(learner, PAIRS, Model(class_temperature=3, small_temperature=1.5))
     with torch.no_grad():
         plain = learner.model.vision.classifier(cells[:, : learner.config.vision.dim])
         for small, temperature in ((False, 3), (True, 1.5)):

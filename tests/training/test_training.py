@@ -20,7 +20,7 @@ from panvec.training import checkpoint
 from panvec.training.batches import Batches
 from panvec.training.log import Log, read_metrics
 from panvec.training.loop import Training, encode_sides
-from panvec.training.nano import turned
+from panvec.training.nano import NanoLearner, turned
 from panvec.training.plan import plan
 from panvec.training.recipe import Recipe, read_recipe
 from panvec.training.release import release_run
@@ -133,6 +133,15 @@ def test_hard_negatives_are_mined_between_stages(trained: Training) -> None:
     assert any(mined["tones"])
     for pair, negatives in zip(pairs, mined["tones"], strict=True):
         assert not {tuple(map(tuple, side)) for side in negatives} & set(pair.positives)
+
+
+def test_a_checkpoint_has_all_that_the_start_found(trained: Training) -> None:
+    assert isinstance(trained.learner, NanoLearner)
+    found = {
+        f"model.{name}" for name, _ in trained.learner.model.named_buffers() if name.startswith(("vision.", "audio.", "head."))
+    }
+    assert {"model.vision.small_gain", "model.vision.sharpness", "model.audio.mean"} <= found
+    assert found <= set(trained.trained())
 
 
 def test_killed_at_any_moment_it_resumes_to_the_same_losses(

@@ -42,7 +42,7 @@ from panvec.training.step import Objective, average_gradients, backward
 from panvec.training.tasks import Place, media_of, read_tasks
 
 RECIPE = "recipe.json"
-_REMEMBERED = (".mean", ".gain", ".vision.small_", ".sharpness", "first_head", "first_lengths", "turn")
+_REMEMBERED = (".mean", "gain", "shift", "sharpness", "first_head", "first_lengths", "turn")
 """What else the start of a run finds and the rest of it needs."""
 
 
@@ -151,7 +151,7 @@ class Training:
         """What is trained, by name: the learner's and the learned temperatures."""
         names = {f"model.{name}" for name in self.learner.trained}
         state = {name: _whole(value) for name, value in self.learner.state_dict().items()}
-        kept = {name: value for name, value in state.items() if name in names or any(each in name for each in _REMEMBERED)}
+        kept = {name: value for name, value in state.items() if name in names or name.endswith(_REMEMBERED)}
         return kept | {f"objective.{name}": value for name, value in self.objective.state_dict().items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:

@@ -274,7 +274,7 @@ class NanoLearner(nn.Module):
         rows = []
         for item in items:
             cells, states = self.cells(item.prepared), self._tensor(item.prepared.states).float()
-            shares = self.shares(item.prepared)
+            shares = vision.shares(cells, self._tensor(item.prepared.small))
             centred = (cells - vision.mean) * vision.gain
             reduced = audio.reduce((states.flatten(1) - audio.mean) * audio.gain)
             counts = centred.new_tensor([len(cells), len(states)])

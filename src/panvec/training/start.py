@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sized
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -24,7 +24,7 @@ from panvec.models.nano.config import DIM, DIMS, MARKERS
 from panvec.models.nano.connectors import AudioConnector
 from panvec.training.classes import class_cells, class_names, sentences
 from panvec.training.nano import Item, NanoLearner, is_text
-from panvec.training.prepared import Augmentation, Prepared
+from panvec.training.prepared import Augmentation
 from panvec.training.recipe import Model
 
 Described: TypeAlias = tuple[Side, list[str]]
@@ -116,7 +116,7 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
     if model.small_temperature:
         _match_small(learner, [side[0] for side, _ in described], model.small_temperature)
     items = _items(learner, described)
-    features = _means(items, learner.cells)
+    features = _means(learner.cells(item.prepared) for item in items)
     cells = torch.cat([learner.cells(item.prepared) for item in items[:: max(1, len(items) // 2000)]])
     connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / cells.std(0).clamp_min(_LEAST))
@@ -132,14 +132,14 @@ def _fit_vision(learner: NanoLearner, described: list[Described], model: Model, 
         like = next(item for item in items if len(item.prepared.cells) == learner.config.vision.image_grid**2)
         items += [_repeated(like, cell) for cell in made_up] if model.class_weight else []
         target = torch.cat([texts, texts.mean(0) + beside]) if model.class_weight else texts
-        target = _missing(learner, items, target, lambda part: part.cells)
+        target = _missing(learner, items, target, "cells")
         bias = target[: len(texts)].mean(0)
-        x = (_means(items, learner.cells) - connector.mean) * connector.gain
+        x = (_means(learner.cells(item.prepared) for item in items) - connector.mean) * connector.gain
         weights = torch.ones(len(items)).index_fill(0, torch.arange(len(texts), len(items)), model.class_weight).sqrt()[:, None]
         fitted = solve_ridge((x * weights).double(), ((target - bias) * weights).double(), model.ridge).float()
         connector.skip.bias.copy_(bias)
         connector.skip.weight.copy_(fitted.T)
-        shares = torch.stack([learner.shares(item.prepared).mean(0) for item in items])
+        shares = _means(learner.shares(item.prepared) for item in items)
         connector.class_skips[seen] = told_apart(beside)
         said, guessed = x @ fitted, (shares - shares[: len(texts)].mean(0)) @ connector.class_skips
         lengths = [each[: len(texts)].norm(dim=-1).mean() for each in (said, guessed)]
@@ -167,13 +167,13 @@ def _fit_audio(learner: NanoLearner, described: list[Described], ridge: float) -
     """Sounds by their texts. Where the sounds should be `[sounds, 384]`."""
     connector = learner.model.audio
     items = _items(learner, described)
-    features = _means(items, _states)
+    features = _means(torch.from_numpy(item.prepared.states).float() for item in items)
     connector.mean.copy_(features.mean(0))
     connector.gain.copy_(1 / features.std(0).clamp_min(_LEAST))
     with torch.no_grad():
         connector.skip.weight.zero_(), connector.skip.bias.zero_()
         texts = _mean_texts(learner, [texts for _, texts in described])
-        target = _missing(learner, items, texts, lambda part: part.states)
+        target = _missing(learner, items, texts, "states")
         x, bias = (features - connector.mean) * connector.gain, target.mean(0)
         connector.skip.bias.copy_(bias)
         _set_reduced(connector, solve_ridge(x.double(), (target - bias).double(), ridge).float(), x)
@@ -185,18 +185,14 @@ def _items(learner: NanoLearner, described: list[Described]) -> list[Item]:
     return [item for item in items if isinstance(item, Item)]
 
 
-def _means(items: list[Item], features: Callable[[Prepared], Tensor]) -> Tensor:
-    """The mean features of each item `[items, features]`."""
-    return torch.stack([features(item.prepared).flatten(1).mean(0) for item in items])
+def _means(features: Iterable[Tensor]) -> Tensor:
+    """The mean of each item's rows of features `[items, features]`."""
+    return torch.stack([rows.flatten(1).mean(0) for rows in features])
 
 
-def _states(part: Prepared) -> Tensor:
-    return torch.from_numpy(part.states).float()
-
-
-def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, rows: Callable[[Prepared], Sized]) -> Tensor:
+def _missing(learner: NanoLearner, items: list[Item], texts: Tensor, kind: str) -> Tensor:
     """What each soft token's skip should add, so that items come to their texts `[items, 384]` from the trunk's own sums."""
-    counts = torch.tensor([len(rows(item.prepared)) for item in items])
+    counts = torch.tensor([len(getattr(item.prepared, kind)) for item in items])
     lengths = torch.tensor([len(item.prepared) for item in items])
     sums = torch.cat([learner.sums(items[i : i + _TOGETHER]) for i in range(0, len(items), _TOGETHER)])
     return (lengths[:, None] * texts * _TEXT_NORM - sums) / counts[:, None]

@@ -285,12 +285,11 @@ def _export_vision(folder: Path, config: NanoConfig, side: int) -> None:
     def read(features: str) -> str:
         return g.op("Slice", features, *(g.constant([i], np.int64) for i in (0, config.vision.dim, 2)))
 
-    small = side == config.vision.small_pixels and g.has("vision.small_gain")
-    if small:
+    sharpness = "vision.sharpness"
+    if side == config.vision.small_pixels:
         cells = g.op("Add", g.op("Mul", cells, g.weight("vision.small_gain")), g.weight("vision.small_shift"))
-    logits, sharpness = g.linear(read(cells), "classifier"), "vision.small_sharpness" if small else "vision.sharpness"
-    logits = g.op("Mul", logits, g.weight(sharpness)) if g.has(sharpness) else logits
-    shares = g.op("Softmax", logits, axis=-1)
+        sharpness = "vision.small_sharpness"
+    shares = g.op("Softmax", g.op("Mul", g.linear(read(cells), "classifier"), g.weight(sharpness)), axis=-1)
     centred = g.op("Mul", g.op("Sub", cells, g.weight("vision.mean")), g.weight("vision.gain"))
     words = g.op("MatMul", shares, g.weight("vision.classes"))
     tokens = g.op("Add", words, g.linear(read(centred), "vision.token"))

@@ -13,10 +13,8 @@ from panvec.models.nano.trunk import Trunk
 from panvec.models.nano.weights import dequantize, read_tensors
 
 _TRAINED = ("vision.", "audio.", "markers.", "head.", "adapters.")
-_OPTIONAL = (
-    *("vision.classifier", "vision.class_skips", "vision.small_", "vision.sharpness"),
-    *("head.bias", "head.bridge.", "adapters."),
-)
+_OLDER = ("vision.class_skips", "vision.small_", "vision.sharpness", "head.bias", "head.bridge.", "adapters.")
+_OPTIONAL = ("vision.classifier", *_OLDER)
 """What a weights folder may lack: it lies with the tower, or the connectors are older and it begins as nothing."""
 
 
