@@ -168,6 +168,7 @@ REAL = {
     "catalogues": ({"text > text"}, {"de", "ja", "pt-BR"}),
     "titles": ({"text > text"}, {"en", "de", "ja"}),
     "glosses": ({"text > text"}, {"en"}),
+    "relatives": ({"text > text"}, {"en"}),
     "openclipart": ({"image > text"}, {"none"}),
     "icons": ({"text > image"}, {"en"}),
     "sounds": ({"audio > text"}, {"en"}),

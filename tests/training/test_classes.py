@@ -7,7 +7,7 @@ import torch
 from panvec.data.pairs import Pair, PartKey, text
 from panvec.errors import InputError
 from panvec.models.nano.module import NanoModule
-from panvec.training.classes import class_cells, class_names, imagine_classes, pictured
+from panvec.training.classes import class_cells, class_names, imagine_classes, imagined, pictured
 from panvec.training.nano import Item, NanoLearner
 from panvec.training.prepared import CLASS, Augmentation, Preparer
 
@@ -47,6 +47,20 @@ def test_a_labelled_medium_gets_a_picture_of_its_kind_beside_it() -> None:
     assert {pair.query[0][0] for pair in found} == {"audio", CLASS}, "either comes first"
     assert len({pair.query for pair in found}) == 20
     assert found == pictured(pairs, unseen=("Chihuahua",))
+
+
+def test_names_of_a_class_become_its_picture() -> None:
+    pairs = [
+        Pair("deer", text("impala, Aepyceros melampus"), (text("deer"), text("mule deer"))),
+        Pair("pet", text("goldfish, Carassius auratus"), (text("carp"),)),
+        Pair("bison", text("gazelle"), (text("European bison"), text("wild ox"))),
+        Pair("nothing", text("unicorn"), (text("horse"),)),
+    ]
+    deer, ox = imagined(pairs, unseen=("goldfish", "bison"))
+    assert (deer.item, deer.query) == ("deer", ((CLASS, "352"),))
+    assert {text("deer"), text("a photo of a deer"), text("a mule deer")} <= set(deer.positives)
+    assert (ox.query, text("wild ox") in ox.positives) == (((CLASS, "353"),), True)
+    assert not any("bison" in side[0][1] for side in ox.positives)
 
 
 def test_the_tower_takes_a_made_up_picture_for_its_class() -> None:

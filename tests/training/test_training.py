@@ -260,7 +260,7 @@ def test_missing_data_is_named(recipe: Path, cache: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("mixture", "says"),
     [
-        ({"photos": 1, "tones": 1}, "task tones: pictured, but no medium of it is labelled with a class of the vision tower"),
+        ({"photos": 1, "tones": 1}, "task tones: nothing of it is labelled with a class of the vision tower"),
         ({"tones": 1}, "task tones: classes need pictures in some task"),
     ],
     ids=["nothing to picture", "no pictures"],

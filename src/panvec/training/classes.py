@@ -41,7 +41,7 @@ def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
     Raises:
         InputError: no class has one of the names in `unseen`.
     """
-    names: list[list[str]] = json.loads((WEIGHTS / "vision_classes.json").read_text(encoding="utf-8"))
+    names = _own_names()
     kinds: list[str | None] = json.loads(_KINDS.read_text(encoding="utf-8"))
     if unknown := set(unseen).difference(*names):
         raise InputError(f"the vision tower has no class {sorted(unknown)[0]!r}: vision_classes.json has their names")
@@ -49,6 +49,12 @@ def class_names(*, unseen: tuple[str, ...] = ()) -> list[list[str]]:
         [] if set(unseen) & set(own) else list(dict.fromkeys([*own, ", ".join(own), *([kind] if kind else [])]))
         for own, kind in zip(names, kinds, strict=True)
     ]
+
+
+@cache
+def _own_names() -> list[list[str]]:
+    names: list[list[str]] = json.loads((WEIGHTS / "vision_classes.json").read_text(encoding="utf-8"))
+    return names
 
 
 def sentences(names: list[str]) -> list[str]:
@@ -73,6 +79,21 @@ def pictured(pairs: list[Pair], *, unseen: tuple[str, ...] = ()) -> list[Pair]:
             picture = (CLASS, str(generator.choice(places[names[0]])))
             parts = generator.permutation(2)
             found.append(replace(pair, query=tuple((picture, pair.query[0])[part] for part in parts)))
+    return found
+
+
+def imagined(pairs: list[Pair], *, unseen: tuple[str, ...] = ()) -> list[Pair]:
+    """The pairs whose query is all names of a class in a row: its made-up picture, and their texts in sentences.
+
+    Classes with a name in `unseen` are left out, and so are texts in which such a name occurs.
+    """
+    numbers = {", ".join(own): str(number) for number, own in enumerate(_own_names()) if not set(unseen) & set(own)}
+    found = []
+    for pair in pairs:
+        words = [side[0][1] for side in pair.positives if not any(name in side[0][1] for name in unseen)]
+        if words and pair.query[0][1] in numbers:
+            picture = ((CLASS, numbers[pair.query[0][1]]),)
+            found.append(replace(pair, query=picture, positives=tuple(map(text, sentences(words)))))
     return found
 
 

@@ -82,9 +82,17 @@ class Log:
             draw_curves(self.run)
 
     def progress(self, items: list[T], what: str) -> Iterator[T]:
-        """The items, with a bar."""
-        with Progress(console=self.console, transient=True) as bar:
-            yield from bar.track(items, description=what)
+        """The items, with a bar; where there is no terminal, a line now and then."""
+        if self.console.is_terminal:
+            with Progress(console=self.console, transient=True) as bar:
+                yield from bar.track(items, description=what)
+            return
+        said = time.monotonic()
+        for done, item in enumerate(items, 1):
+            yield item
+            if time.monotonic() - said > _LINE_SECONDS:
+                said = time.monotonic()
+                self.say(f"{what}: {done} of {len(items)}")
 
     def counter(self, total: int, what: str) -> Callable[[int], None]:
         """A function that is told how many more are done."""

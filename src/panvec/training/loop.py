@@ -29,7 +29,7 @@ from panvec.errors import InputError, PanvecError
 from panvec.files import write_text
 from panvec.training import checkpoint
 from panvec.training.batches import Batches, augmentations
-from panvec.training.classes import imagine_classes, pictured
+from panvec.training.classes import imagine_classes, imagined, pictured
 from panvec.training.hub import HubLearner
 from panvec.training.log import Log
 from panvec.training.mining import mine
@@ -204,7 +204,7 @@ class Training:
 
     def _add_classes(self) -> None:
         tasks, unseen = self.recipe.tasks, self.recipe.model.unseen_classes
-        asking = [name for name in self.pairs if tasks[name].classes or tasks[name].pictured]
+        asking = [name for name in self.pairs if tasks[name].classes or tasks[name].pictured or tasks[name].imagined]
         pictures = sorted(
             {key for pairs in self.pairs.values() for pair in pairs for key in media_of(pair) if key[0] == "image"}
         )
@@ -212,12 +212,13 @@ class Training:
             raise InputError(f"task {asking[0]}: classes need pictures in some task, to know how pictures vary")
         if asking and isinstance(self.learner, NanoLearner):
             small = any(tasks[name].thumbnails for name in asking)
-            imagined = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen, thumbnails=small)
+            classes = imagine_classes(self.learner.preparer, self.learner.model, pictures, unseen=unseen, thumbnails=small)
             for name in asking:
-                pairs = pictured(self.pairs[name], unseen=unseen) if tasks[name].pictured else self.pairs[name]
-                self.pairs[name] = [*pairs, *(imagined if tasks[name].classes else ())]
+                for asked, made in ((tasks[name].pictured, pictured), (tasks[name].imagined, imagined)):
+                    self.pairs[name] = made(self.pairs[name], unseen=unseen) if asked else self.pairs[name]
+                self.pairs[name] = [*self.pairs[name], *(classes if tasks[name].classes else ())]
                 if not self.pairs[name]:
-                    raise InputError(f"task {name}: pictured, but no medium of it is labelled with a class of the vision tower")
+                    raise InputError(f"task {name}: nothing of it is labelled with a class of the vision tower")
 
     def _begin(self) -> None:
         if checkpoint.steps(self.place.run):

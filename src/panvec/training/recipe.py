@@ -98,6 +98,8 @@ class Task(_Part):
     """Also made-up pictures of the vision tower's own classes, with their names."""
     pictured: bool = False
     """Media that are labelled with the name of such a class, or kind, have its picture beside them; others are left out."""
+    imagined: bool = False
+    """Queries that are the names of such a class become made-up pictures of it; others are left out."""
     balanced: bool = False
     """Pairs of rare answers are drawn more often, up to six times, so that all answers are nearly as frequent."""
     batch: Count = 256
@@ -239,6 +241,7 @@ class Recipe(_Part):
                 ("blended", task.blended),
                 ("classes", task.classes),
                 ("pictured", task.pictured),
+                ("imagined", task.imagined),
                 ("loss.matching", task.loss.matching),
             ):
                 if set_:

@@ -12,7 +12,7 @@ from panvec.data.builders.packages import Package
 from panvec.data.pairs import Pair, text
 from panvec.errors import InputError
 
-_PACKAGE = Package("own", "vision_classes", "models/nano/weights/vision_classes.json")
+PACKAGE = Package("own", "vision_classes", "models/nano/weights/vision_classes.json")
 _TEMPLATES = (
     "a photo of {}",
     "a close-up photo of {}",
@@ -27,7 +27,7 @@ _MOST_BYTES = 1_000_000
 
 def pairs(draft: Draft, packages: Mapping[str, Path]) -> Iterator[Pair]:
     """The first name of a class to sentences with each of its names. `item` has the number of the class."""
-    classes = _classes(packages[_PACKAGE.name])
+    classes = read_classes(packages[PACKAGE.name])
     for number in draft.each(range(len(classes)), str):
         names = classes[number]
         sides = [text(template.format(_with_article(name))) for name in names for template in _TEMPLATES]
@@ -42,7 +42,12 @@ def _with_article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _classes(path: Path) -> list[list[str]]:
+def read_classes(path: Path) -> list[list[str]]:
+    """The names of each class.
+
+    Raises:
+        InputError: the file is no list of lists of names.
+    """
     try:
         classes = json.loads(path.read_bytes()[:_MOST_BYTES])
     except ValueError as error:
@@ -55,7 +60,7 @@ def _classes(path: Path) -> list[list[str]]:
 SOURCE = Source(
     "classes",
     "names of the vision tower's 1,000 classes in sentences",
-    (_PACKAGE,),
+    (PACKAGE,),
     "Apache-2.0 (names of WordNet)",
     "1,000 pairs, 1 MB",
     pairs,
