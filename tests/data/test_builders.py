@@ -285,7 +285,8 @@ def test_nouns_without_a_class_have_the_nearest_classes(tmp_path):
         index += f"{word} n {len(offsets)} 1 @ {len(offsets)} {tagged} {' '.join(offsets)}  \n"
     write(root / "data.noun", data)
     write(root / "index.noun", index)
-    names = write(tmp_path / "vision_classes.json", json.dumps([["gazelle"], ["ox", "bull"], ["airliner"], ["crane"], ["crane"]]))
+    classes = [["gazelle"], ["ox", "bull"], ["airliner"], ["crane"], ["crane"]]
+    names = write(tmp_path / "vision_classes.json", json.dumps(classes))
     packages = {"wordnet-base": root, "vision_classes": names}
     card = build(source("relatives"), tmp_path / "out", packages)
     pairs = {}
