@@ -106,14 +106,14 @@ def _meanings(classes: list[list[str]], nouns: Mapping[str, _Noun]) -> dict[int,
     named: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for noun in nouns.values():
         named[tuple(noun.words)].append(noun.offset)
-    offsets = [named[tuple(names)] for names in classes]
-    sure = {number: own[0] for number, own in enumerate(offsets) if len(own) == 1 and classes.count(classes[number]) == 1}
+    offsets = [named[tuple(names)] if classes.count(names) == 1 else [] for names in classes]
+    sure = {number: own[0] for number, own in enumerate(offsets) if len(own) == 1}
     found = dict(sure)
     for number, own in enumerate(offsets):
         least = max((offset for other, offset in sure.items() if other < number), default="")
         most = min((offset for other, offset in sure.items() if other > number), default="~")
         between = [offset for offset in own if least < offset < most]
-        if len(between) == 1 and classes.count(classes[number]) == 1:
+        if len(between) == 1:
             found[number] = between[0]
     return found
 
